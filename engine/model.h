@@ -1,0 +1,59 @@
+// A loaded model: configuration, weights, tokenizer and chat template. Immutable, shared by all its sessions.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+
+#include "engine/model_config.h"
+#include "engine/weights.h"
+#include "formats/chat_template.h"
+#include "formats/gguf.h"
+#include "formats/result.h"
+#include "formats/tokenizer.h"
+#include "kernels/kernel_set.h"
+
+namespace sain::engine {
+
+struct LoadOptions {
+  std::filesystem::path path;
+  kernels::Isa isa = kernels::Isa::kAuto;              // capped by SAIN_ISA
+  std::function<void(double fraction)> on_progress;    // 0 to 1, called from the loading thread; may be empty
+  std::stop_token stop;                                // a stop request ends the load with kCancelled
+};
+
+class Model {
+ public:
+  /// Maps the file, checks every tensor against the configuration and reads the weights into the page cache.
+  /// Errors: those of GgufFile::open; kUnsupported (architecture); kCorrupt (shapes); kCancelled.
+  static Result<Model> load(const LoadOptions& options);
+
+  const ModelConfig& config() const { return config_; }
+  const Weights& weights() const { return weights_; }
+  const formats::Tokenizer& tokenizer() const { return tokenizer_; }
+  const formats::ChatTemplate* chat_template() const { return chat_template_ ? &*chat_template_ : nullptr; }
+  const formats::GgufFile& file() const { return file_; }
+  const kernels::KernelSet& kernels() const { return kernels_; }
+  size_t weights_bytes() const { return weights_.bytes; }
+
+ private:
+  Model(formats::GgufFile file, ModelConfig config, Weights weights, formats::Tokenizer tokenizer,
+        std::optional<formats::ChatTemplate> chat_template, kernels::KernelSet kernels)
+      : file_(std::move(file)),
+        config_(std::move(config)),
+        weights_(std::move(weights)),
+        tokenizer_(std::move(tokenizer)),
+        chat_template_(std::move(chat_template)),
+        kernels_(kernels) {}
+
+  formats::GgufFile file_;
+  ModelConfig config_;
+  Weights weights_;  // points into file_
+  formats::Tokenizer tokenizer_;
+  std::optional<formats::ChatTemplate> chat_template_;
+  kernels::KernelSet kernels_;
+};
+
+}  // namespace sain::engine

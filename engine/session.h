@@ -1,0 +1,100 @@
+// One conversation with a model: its KV cache, its tokens, and generation.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/model.h"
+#include "engine/sampler.h"
+#include "engine/thread_pool.h"
+#include "formats/result.h"
+
+namespace sain::engine {
+
+enum class Precision {
+  kFast,   // the fastest kernels, f16 KV cache
+  kExact,  // fp32 activations, f32 KV cache: the reference
+};
+
+struct SessionOptions {
+  uint32_t context_length = 0;  // in tokens; 0: the model's own, at most 4096
+  Precision precision = Precision::kFast;
+};
+
+struct GenerateOptions {
+  uint32_t max_tokens = 512;
+  bool ignore_end = false;                // go on past end-of-generation tokens
+  std::vector<std::string> stop_strings;  // not part of the text that comes out
+  SamplerOptions sampler;
+};
+
+enum class FinishReason { kStop, kLength, kContext, kCancelled };
+std::string_view to_string(FinishReason reason);  // "stop", "length", "context", "cancelled"
+
+struct Timings {
+  double first_token_ms = 0;
+  uint32_t prefill_tokens = 0;
+  double prefill_ms = 0;
+  uint32_t decode_tokens = 0;
+  double decode_ms = 0;
+};
+
+struct Generation {
+  std::vector<Token> tokens;  // an end-of-generation token included
+  std::string text;           // without stop strings and control tokens
+  FinishReason finish_reason = FinishReason::kStop;
+  Timings timings;
+};
+
+/// Receives the answer as it grows. `text` is valid UTF-8, never part of a stop string, and may be empty.
+class TokenSink {
+ public:
+  virtual ~TokenSink() = default;
+  virtual void on_text(std::string_view text) = 0;
+};
+
+/// Holds a reference to its Model and ThreadPool, which must outlive it. Used by one thread at a time.
+class Session {
+ public:
+  /// Takes all its memory here. Errors: kInvalidArgument (context length), kResourceExhausted.
+  static Result<Session> create(const Model& model, ThreadPool& pool, const SessionOptions& options = {});
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  /// Appends `tokens`, then generates. Errors: kInvalidArgument (an id outside the vocabulary, no tokens at all),
+  /// kResourceExhausted (the prompt does not fit into the context). A stop request is not an error: what was
+  /// generated so far comes back with FinishReason::kCancelled, within one batch.
+  Result<Generation> generate(std::span<const Token> tokens, const GenerateOptions& options, std::stop_token stop,
+                              TokenSink& sink);
+
+  /// Appends `tokens` and returns the logits (vocab) of the last one. Valid until the next call.
+  Result<std::span<const float>> prefill(std::span<const Token> tokens, std::stop_token stop = {});
+
+  /// Appends `tokens` and calls visit(i, logits) for each of them in order; for perplexity. Logits last for the call.
+  using LogitsVisitor = std::function<void(size_t index, std::span<const float> logits)>;
+  Status prefill_all(std::span<const Token> tokens, const LogitsVisitor& visit, std::stop_token stop = {});
+
+  /// The mean over positions of the hidden state after `n_layers` layers (d_model), computed from scratch without
+  /// touching the conversation. `tokens` must fit the context.
+  Result<std::vector<float>> hidden_state(std::span<const Token> tokens, uint32_t n_layers);
+
+  void reset();  // forgets the conversation, keeps the memory
+  std::span<const Token> history() const;
+  uint32_t context_length() const;
+  size_t kv_bytes() const;
+  const Model& model() const;
+
+ private:
+  struct State;
+  explicit Session(std::unique_ptr<State>);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace sain::engine

@@ -1,0 +1,41 @@
+// A pool of worker threads for data-parallel loops; the calling thread is one of the workers.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+namespace sain::engine {
+
+/// Workers that spin for a short while after each loop and then park. One loop runs at a time: a pool belongs to
+/// the thread that drives a forward pass.
+class ThreadPool {
+ public:
+  /// `n_threads` counts the caller; 0 means as many as there are physical cores for this process.
+  explicit ThreadPool(unsigned n_threads = 0);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  unsigned n_threads() const;
+
+  /// Calls task(thread, begin, end) until [0, n) is covered: each range is at most `grain` long and starts at a
+  /// multiple of it; threads take ranges as they become free. Returns when all are done. Allocates nothing.
+  using Task = void (*)(void* context, unsigned thread, size_t begin, size_t end);
+  void run(size_t n, size_t grain, Task task, void* context);
+
+  template <class F>
+  void parallel_for(size_t n, size_t grain, F&& f) {
+    run(n, grain,
+        [](void* context, unsigned thread, size_t begin, size_t end) {
+          (*static_cast<std::remove_reference_t<F>*>(context))(thread, begin, end);
+        },
+        &f);
+  }
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace sain::engine

@@ -1,0 +1,31 @@
+// All operators of a forward pass as one table of functions, chosen once for an instruction set.
+//
+// Kernels neither allocate nor fail, hold no state, and take memory of any alignment. Each operator's header has its
+// formula and contract; kernels/README.md has the naming grammar.
+#pragma once
+
+#include "kernels/activation/activation.h"
+#include "kernels/attention/attention.h"
+#include "kernels/dequantize/dequantize.h"
+#include "kernels/gemm_f32/gemm_f32.h"
+#include "kernels/isa.h"
+#include "kernels/rms_norm/rms_norm.h"
+#include "kernels/rope/rope.h"
+
+namespace sain::kernels {
+
+struct KernelSet {
+  Isa isa = Isa::kScalar;
+  DequantizeTable dequantize;
+  GemmF32 gemm_f32;
+  AttentionF32 attention;
+  RmsNorm rms_norm;
+  Rope rope;
+  GatedActivation swiglu;
+  GatedActivation geglu;
+};
+
+/// The best kernels that `isa` allows; operators without a version of their own fall back to a lower one.
+KernelSet select_kernels(Isa isa);
+
+}  // namespace sain::kernels

@@ -1,0 +1,11 @@
+// The subcommands of `sain`, a file each. Every function adds its subcommand to `app`; if the command line selects
+// it, its callback runs the command and stores the exit code: 0 success, 1 failure, 2 wrong usage.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace sain::tools {
+
+void add_run_command(CLI::App& app, int& exit_code);
+
+}  // namespace sain::tools

@@ -1,0 +1,15 @@
+// The `sain` program: picks the subcommand; see tools/commands/.
+#include "tools/commands/commands.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{"SAIN: private language models on one small machine"};
+  app.require_subcommand(1);
+  int exit_code = 0;
+  sain::tools::add_run_command(app, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return exit_code;
+}

@@ -2,16 +2,17 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <memory>
+#include <type_traits>
 
 namespace sain::engine {
 
 /// Workers that spin for a short while after each loop and then park. One loop runs at a time: a pool belongs to
-/// the thread that drives a forward pass.
+/// the thread that drives a forward pass, and a loop started inside a loop ends the program.
 class ThreadPool {
  public:
-  /// `n_threads` counts the caller; 0 means as many as there are physical cores for this process.
+  /// `n_threads` counts the caller; 0 means as many as there are physical cores for this process (affinity mask and
+  /// CPU quota respected, see engine/cpu_count.h). Where the system refuses further threads the pool has fewer.
   explicit ThreadPool(unsigned n_threads = 0);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -19,18 +20,20 @@ class ThreadPool {
 
   unsigned n_threads() const;
 
-  /// Calls task(thread, begin, end) until [0, n) is covered: each range is at most `grain` long and starts at a
-  /// multiple of it; threads take ranges as they become free. Returns when all are done. Allocates nothing.
+  /// Calls task(thread, begin, end) until [0, n) is covered: each range is at most `grain` (> 0) long and starts at
+  /// a multiple of it; threads take ranges as they become free, the caller as thread 0. Returns when all are done;
+  /// what the tasks wrote is then visible to the caller. Tasks must not throw. Allocates nothing.
   using Task = void (*)(void* context, unsigned thread, size_t begin, size_t end);
   void run(size_t n, size_t grain, Task task, void* context);
 
   template <class F>
   void parallel_for(size_t n, size_t grain, F&& f) {
-    run(n, grain,
+    run(
+        n, grain,
         [](void* context, unsigned thread, size_t begin, size_t end) {
           (*static_cast<std::remove_reference_t<F>*>(context))(thread, begin, end);
         },
-        &f);
+        const_cast<std::remove_const_t<std::remove_reference_t<F>>*>(&f));
   }
 
  private:

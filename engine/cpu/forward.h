@@ -1,0 +1,68 @@
+// The transformer's forward pass on the CPU.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/aligned_buffer.h"
+#include "engine/cpu/matmul.h"
+#include "engine/kv_cache.h"
+#include "engine/model.h"
+#include "engine/rope_table.h"
+#include "engine/thread_pool.h"
+#include "kernels/matrix_view.h"
+
+namespace sain::engine::cpu {
+
+/// Owns the activations of up to kMaxBatch tokens. All memory is taken by create(); run() and logits() allocate
+/// nothing. Refers to its Model and ThreadPool, which must outlive it.
+class Forward {
+ public:
+  static constexpr size_t kMaxBatch = 128;   // tokens a run()
+  static constexpr size_t kMaxLogits = 32;   // rows a logits()
+
+  /// `context_length`: the most positions that a cache handed to run() has.
+  static Result<Forward> create(const Model& model, ThreadPool& pool, uint32_t context_length);
+
+  /// Takes `tokens` (1 to kMaxBatch) through the first `n_layers` layers at the positions that follow cache.length,
+  /// and appends their keys and values to `cache`, which must have room for them.
+  void run(std::span<const formats::Token> tokens, KvCache& cache, uint32_t n_layers);
+
+  /// The hidden state (d_model) of the last run's token `t`, after its last layer.
+  std::span<const float> hidden(size_t t) const { return {x_.row(t), x_.cols}; }
+
+  /// Logits of the last run's tokens [first, first + count), count <= kMaxLogits: (count, vocab_size), until the
+  /// next call.
+  MatrixView<float> logits(size_t first, size_t count);
+
+ private:
+  Forward(const Model& model, ThreadPool& pool);
+  void embed(std::span<const formats::Token> tokens);
+  void attention_block(uint32_t layer, KvCache& cache);
+  void ffn_block(uint32_t layer);
+  void norm(const MatrixView<float>& x, const WeightVector& weight, const MatrixView<float>& y);
+  void add_residual(const MatrixView<float>& delta, const WeightVector& post_norm);
+  void append_to_cache(uint32_t layer, KvCache& cache);
+  void attend(uint32_t layer, const KvCache& cache);
+  MatrixView<float> batch(const MatrixView<float>& whole) const { return {whole.data, n_, whole.cols, whole.stride}; }
+
+  const Model* model_;
+  ThreadPool* pool_;
+  Matmul matmul_;
+  RopeTable rope_global_, rope_local_;
+  size_t n_ = 0;  // tokens of the current run
+
+  AlignedBuffer memory_;                 // backs the views below
+  MatrixView<float> x_;                  // (kMaxBatch, d_model): the residual stream
+  MatrixView<float> normed_;             // (kMaxBatch, d_model)
+  MatrixView<float> q_, k_, v_;          // (kMaxBatch, q_dim), (kMaxBatch, kv_dim) twice
+  MatrixView<float> attended_;           // (kMaxBatch, q_dim)
+  MatrixView<float> gate_, up_;          // (kMaxBatch, d_ff)
+  MatrixView<float> delta_;              // (kMaxBatch, d_model): what a block adds to the residual stream
+  MatrixView<float> angles_global_, angles_local_;  // (kMaxBatch, rotary_dim): pairs (cos, sin)
+  MatrixView<float> scores_;             // (n_threads, context_length)
+  MatrixView<float> logits_;             // (kMaxLogits, vocab_size)
+};
+
+}  // namespace sain::engine::cpu

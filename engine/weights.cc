@@ -1,0 +1,129 @@
+#include "engine/weights.h"
+
+#include <cmath>
+#include <cstring>
+#include <string>
+
+namespace sain::engine {
+namespace {
+
+using formats::GgufFile;
+using formats::TensorInfo;
+
+enum class Presence { kRequired, kOptional };
+
+/// Finds tensors by name and checks type and shape.
+class Loader {
+ public:
+  Loader(const GgufFile& file, size_t& bytes) : file_(file), bytes_(bytes) {}
+
+  Status matrix(const std::string& name, size_t rows, size_t cols, WeightMatrix& out,
+                Presence presence = Presence::kRequired) {
+    SAIN_ASSIGN_OR_RETURN(const TensorInfo* tensor, find(name, {cols, rows}, presence));
+    if (tensor == nullptr) return {};
+    out = {tensor->data, tensor->dtype, rows, cols};
+    bytes_ += tensor->bytes;
+    return {};
+  }
+
+  Status vector(const std::string& name, size_t n, WeightVector& out, Presence presence = Presence::kRequired) {
+    SAIN_ASSIGN_OR_RETURN(const TensorInfo* tensor, find(name, {n, 1}, presence));
+    if (tensor == nullptr) return {};
+    if (tensor->dtype != DType::kF32) {
+      return make_error(ErrorCode::kUnsupported, "{}: tensor {}: expected type F32, found {}", file_.path().string(),
+                        name, dtype_info(tensor->dtype).name);
+    }
+    out.resize(n);
+    std::memcpy(out.data(), tensor->data, n * sizeof(float));
+    bytes_ += tensor->bytes;
+    for (size_t i = 0; i < n; ++i) {
+      if (!std::isfinite(out[i])) {
+        return make_error(ErrorCode::kCorrupt, "{}: tensor {}: element {}: expected a finite number, found {}",
+                          file_.path().string(), name, i, out[i]);
+      }
+    }
+    return {};
+  }
+
+ private:
+  struct Shape {
+    size_t row_length;
+    size_t rows;
+  };
+
+  /// nullptr for an optional tensor that is not there.
+  Result<const TensorInfo*> find(const std::string& name, Shape shape, Presence presence) {
+    const TensorInfo* tensor = file_.find_tensor(name);
+    if (tensor == nullptr) {
+      if (presence == Presence::kOptional) return nullptr;
+      return make_error(ErrorCode::kNotFound, "{}: tensor {} is missing", file_.path().string(), name);
+    }
+    if (tensor->shape[0] != shape.row_length || tensor->shape[1] != shape.rows || tensor->shape[2] != 1 ||
+        tensor->shape[3] != 1) {
+      return make_error(ErrorCode::kCorrupt, "{}: tensor {}: expected shape [{}, {}], found [{}, {}, {}, {}]",
+                        file_.path().string(), name, shape.row_length, shape.rows, tensor->shape[0], tensor->shape[1],
+                        tensor->shape[2], tensor->shape[3]);
+    }
+    return tensor;
+  }
+
+  const GgufFile& file_;
+  size_t& bytes_;
+};
+
+Status load_layer(Loader& loader, const ModelConfig& config, uint32_t index, LayerWeights& layer) {
+  const auto name = [index](const char* tensor) { return fmt::format("blk.{}.{}", index, tensor); };
+  const bool is_gemma = config.architecture == Architecture::kGemma2 || config.architecture == Architecture::kGemma3;
+  const bool has_qk_norm = config.architecture == Architecture::kQwen3 || config.architecture == Architecture::kGemma3;
+  const Presence qk_norm = has_qk_norm ? Presence::kRequired : Presence::kOptional;
+  const Presence post_norm = is_gemma ? Presence::kRequired : Presence::kOptional;
+  const size_t d_model = config.d_model, q_dim = config.q_dim(), kv_dim = config.kv_dim(), d_ff = config.d_ff;
+
+  SAIN_RETURN_IF_ERROR(loader.vector(name("attn_norm.weight"), d_model, layer.attention_norm));
+  SAIN_RETURN_IF_ERROR(loader.matrix(name("attn_q.weight"), q_dim, d_model, layer.q));
+  SAIN_RETURN_IF_ERROR(loader.matrix(name("attn_k.weight"), kv_dim, d_model, layer.k));
+  SAIN_RETURN_IF_ERROR(loader.matrix(name("attn_v.weight"), kv_dim, d_model, layer.v));
+  SAIN_RETURN_IF_ERROR(loader.vector(name("attn_q.bias"), q_dim, layer.q_bias, Presence::kOptional));
+  SAIN_RETURN_IF_ERROR(loader.vector(name("attn_k.bias"), kv_dim, layer.k_bias, Presence::kOptional));
+  SAIN_RETURN_IF_ERROR(loader.vector(name("attn_v.bias"), kv_dim, layer.v_bias, Presence::kOptional));
+  SAIN_RETURN_IF_ERROR(loader.vector(name("attn_q_norm.weight"), config.head_dim, layer.q_norm, qk_norm));
+  SAIN_RETURN_IF_ERROR(loader.vector(name("attn_k_norm.weight"), config.head_dim, layer.k_norm, qk_norm));
+  SAIN_RETURN_IF_ERROR(loader.matrix(name("attn_output.weight"), d_model, q_dim, layer.attention_output));
+  SAIN_RETURN_IF_ERROR(
+      loader.vector(name("attn_output.bias"), d_model, layer.attention_output_bias, Presence::kOptional));
+  SAIN_RETURN_IF_ERROR(
+      loader.vector(name("post_attention_norm.weight"), d_model, layer.post_attention_norm, post_norm));
+  SAIN_RETURN_IF_ERROR(loader.vector(name("ffn_norm.weight"), d_model, layer.ffn_norm));
+  SAIN_RETURN_IF_ERROR(loader.matrix(name("ffn_gate.weight"), d_ff, d_model, layer.gate));
+  SAIN_RETURN_IF_ERROR(loader.matrix(name("ffn_up.weight"), d_ff, d_model, layer.up));
+  SAIN_RETURN_IF_ERROR(loader.matrix(name("ffn_down.weight"), d_model, d_ff, layer.down));
+  return loader.vector(name("post_ffw_norm.weight"), d_model, layer.post_ffn_norm, post_norm);
+}
+
+}  // namespace
+
+Result<Weights> Weights::from_file(const GgufFile& file, const ModelConfig& config) {
+  Weights weights;
+  Loader loader(file, weights.bytes);
+  SAIN_RETURN_IF_ERROR(
+      loader.matrix("token_embd.weight", config.vocab_size, config.d_model, weights.token_embedding));
+  weights.layers.resize(config.n_layers);
+  for (uint32_t l = 0; l < config.n_layers; ++l) {
+    SAIN_RETURN_IF_ERROR(load_layer(loader, config, l, weights.layers[l]));
+  }
+  SAIN_RETURN_IF_ERROR(loader.vector("output_norm.weight", config.d_model, weights.output_norm));
+  SAIN_RETURN_IF_ERROR(
+      loader.matrix("output.weight", config.vocab_size, config.d_model, weights.output, Presence::kOptional));
+  if (!weights.output) weights.output = weights.token_embedding;
+  SAIN_RETURN_IF_ERROR(loader.vector("rope_freqs.weight", config.rope.rotary_dim / 2, weights.rope_factors,
+                                     Presence::kOptional));
+  for (const float factor : weights.rope_factors) {
+    if (factor <= 0) {
+      return make_error(ErrorCode::kCorrupt, "{}: tensor rope_freqs.weight: expected positive factors, found {}",
+                        file.path().string(), factor);
+    }
+  }
+  return weights;
+}
+
+}  // namespace sain::engine

@@ -1,0 +1,16 @@
+#include "kernels/attention/attention.h"
+#include "kernels/attention/versions.h"
+
+namespace sain::kernels {
+
+Attention select_attention(Isa isa) {
+#ifdef SAIN_HAVE_AVX2
+  if (isa == Isa::kAvx2 || isa == Isa::kAvx512) {
+    return {attention_f32_avx2, attention_f16_avx2, attention_store_f16_avx2};
+  }
+#endif
+  (void)isa;
+  return {attention_f32_scalar, attention_f16_scalar, attention_store_f16_scalar};
+}
+
+}  // namespace sain::kernels

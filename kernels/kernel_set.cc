@@ -1,0 +1,18 @@
+#include "kernels/kernel_set.h"
+
+namespace sain::kernels {
+
+KernelSet select_kernels(Isa isa) {
+  return {
+      .isa = isa,
+      .dequantize = select_dequantize(isa),
+      .gemm_f32 = select_gemm_f32(isa),
+      .attention = select_attention(isa),
+      .rms_norm = select_rms_norm(isa),
+      .rope = select_rope(isa),
+      .swiglu = select_swiglu(isa),
+      .geglu = select_geglu(isa),
+  };
+}
+
+}  // namespace sain::kernels

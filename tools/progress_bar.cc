@@ -10,7 +10,7 @@
 namespace sain::tools {
 namespace {
 
-constexpr size_t kBarWidth = 28;
+constexpr size_t kBarWidth = 16;
 
 size_t terminal_width() {
   winsize size{};

@@ -10,9 +10,11 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -22,7 +24,19 @@
 namespace sain::formats {
 
 enum class GgufType : uint32_t {
-  kU8 = 0, kI8, kU16, kI16, kU32, kI32, kF32, kBool, kString, kArray, kU64, kI64, kF64,
+  kU8 = 0,
+  kI8,
+  kU16,
+  kI16,
+  kU32,
+  kI32,
+  kF32,
+  kBool,
+  kString,
+  kArray,
+  kU64,
+  kI64,
+  kF64,
 };
 
 /// A homogeneous array. Integers are widened; strings point into the mapped file (or into the writer's input).
@@ -40,6 +54,11 @@ struct GgufValue {
   GgufType type = GgufType::kU8;
   std::variant<uint64_t, int64_t, double, bool, std::string_view, GgufArray> value;
 };
+
+const char* type_name(GgufType type);  // "u32", "string", ...
+
+/// A value on one line for messages and listings: long strings and arrays are shortened, control characters escaped.
+std::string summary(const GgufValue& value);
 
 /// The key-value part. Accessors convert between number types where no value is lost, and otherwise fail naming
 /// the file, the key, what was expected and what was found. A key that is absent is kNotFound.
@@ -93,6 +112,10 @@ class GgufFile {
   /// Maps and checks `path`. For a split model pass its first part (`...-00001-of-0000N.gguf`).
   /// Errors: kNotFound, kIo, kCorrupt, kUnsupported (version, byte order, tensor type).
   static Result<GgufFile> open(const std::filesystem::path& path);
+
+  /// Checks a whole file that is in memory already; `bytes` must outlive the result, `name` stands for its path.
+  /// Part of a split model is refused. Errors: kCorrupt, kUnsupported.
+  static Result<GgufFile> parse(std::span<const std::byte> bytes, const std::string& name);
 
   GgufFile(GgufFile&&) noexcept;
   GgufFile& operator=(GgufFile&&) noexcept;

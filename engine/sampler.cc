@@ -1,0 +1,126 @@
+#include "engine/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "engine/sampling/dry.h"
+#include "engine/sampling/penalties.h"
+
+namespace sain::engine {
+namespace {
+
+/// `name` must be a number in [low, high]; NaN is not.
+template <class T>
+Status check_range(std::string_view name, T value, T low, T high) {
+  if (value >= low && value <= high) return {};
+  if (high == std::numeric_limits<T>::max()) {
+    return make_error(ErrorCode::kInvalidArgument, "{} must be a finite number of at least {}, but is {}", name, low,
+                      value);
+  }
+  return make_error(ErrorCode::kInvalidArgument, "{} must be between {} and {}, but is {}", name, low, high, value);
+}
+
+Status check_logit_bias(const std::vector<std::pair<Token, float>>& biases, size_t vocab_size) {
+  for (const auto& [token, bias] : biases) {
+    if (token < 0 || static_cast<size_t>(token) >= vocab_size) {
+      return make_error(ErrorCode::kInvalidArgument, "logit_bias names the token {}, but the vocabulary ends at {}",
+                        token, static_cast<int64_t>(vocab_size) - 1);
+    }
+    if (!(bias < std::numeric_limits<float>::infinity())) {
+      return make_error(ErrorCode::kInvalidArgument, "logit_bias of token {} must be a number or -inf, but is {}",
+                        token, bias);
+    }
+  }
+  return {};
+}
+
+Status check_options(const SamplerOptions& options, size_t vocab_size) {
+  constexpr float kMax = std::numeric_limits<float>::max();
+  constexpr int kMaxInt = std::numeric_limits<int>::max();
+  if (vocab_size == 0) return make_error(ErrorCode::kInvalidArgument, "the vocabulary is empty");
+  SAIN_RETURN_IF_ERROR(check_logit_bias(options.logit_bias, vocab_size));
+  SAIN_RETURN_IF_ERROR(check_range("penalty_last_n", options.penalty_last_n, -1, kMaxInt));
+  if (!(options.repetition_penalty > 0 && options.repetition_penalty <= kMax)) {
+    return make_error(ErrorCode::kInvalidArgument, "repetition_penalty must be finite and above 0, but is {}",
+                      options.repetition_penalty);
+  }
+  SAIN_RETURN_IF_ERROR(check_range("frequency_penalty", options.frequency_penalty, -2.0f, 2.0f));
+  SAIN_RETURN_IF_ERROR(check_range("presence_penalty", options.presence_penalty, -2.0f, 2.0f));
+  SAIN_RETURN_IF_ERROR(check_range("dry_multiplier", options.dry_multiplier, 0.0f, kMax));
+  SAIN_RETURN_IF_ERROR(check_range("dry_base", options.dry_base, 1.0f, kMax));
+  SAIN_RETURN_IF_ERROR(check_range("dry_allowed_length", options.dry_allowed_length, 1, kMaxInt));
+  SAIN_RETURN_IF_ERROR(check_range("dry_last_n", options.dry_last_n, -1, kMaxInt));
+  for (const std::string& breaker : options.dry_breakers) {
+    if (breaker.empty()) return make_error(ErrorCode::kInvalidArgument, "dry_breakers holds an empty string");
+  }
+  SAIN_RETURN_IF_ERROR(check_range("top_k", options.top_k, 0, kMaxInt));
+  SAIN_RETURN_IF_ERROR(check_range("typical_p", options.typical_p, 0.0f, 1.0f));
+  SAIN_RETURN_IF_ERROR(check_range("top_p", options.top_p, 0.0f, 1.0f));
+  SAIN_RETURN_IF_ERROR(check_range("min_p", options.min_p, 0.0f, 1.0f));
+  return check_range("temperature", options.temperature, 0.0f, kMax);
+}
+
+bool is_breaker(const std::string& text, const std::vector<std::string>& breakers) {
+  return text.empty() || std::any_of(breakers.begin(), breakers.end(), [&](const std::string& breaker) {
+           return text.find(breaker) != std::string::npos;
+         });
+}
+
+}  // namespace
+
+Sampler::Sampler(const SamplerOptions& options, size_t vocab_size)
+    : options_(options), counts_(vocab_size), random_(options.seed) {
+  if (options_.temperature == 0) return;
+  candidates_.reserve(vocab_size);
+  scratch_.reserve(vocab_size);
+}
+
+Result<Sampler> Sampler::create(const SamplerOptions& options, const formats::Tokenizer& tokenizer) {
+  return create(options, tokenizer.vocab_size(), [&](Token token) { return tokenizer.piece(token); });
+}
+
+Result<Sampler> Sampler::create(const SamplerOptions& options, size_t vocab_size,
+                                const std::function<std::string(Token)>& piece) {
+  SAIN_RETURN_IF_ERROR(check_options(options, vocab_size));
+  Sampler sampler(options, vocab_size);
+  if (options.dry_multiplier > 0) {
+    sampler.is_dry_breaker_.resize(vocab_size);
+    for (size_t i = 0; i < vocab_size; ++i) {
+      sampler.is_dry_breaker_[i] = is_breaker(piece(static_cast<Token>(i)), options.dry_breakers);
+    }
+  }
+  return sampler;
+}
+
+Token Sampler::sample(std::span<float> logits, std::span<const Token> history) {
+  logits = logits.first(std::min(logits.size(), counts_.size()));
+  apply_logit_bias(logits, options_.logit_bias);
+  apply_penalties(logits, history,
+                  {.last_n = options_.penalty_last_n,
+                   .repetition = options_.repetition_penalty,
+                   .frequency = options_.frequency_penalty,
+                   .presence = options_.presence_penalty},
+                  counts_);
+  apply_dry(logits, history,
+            {.multiplier = options_.dry_multiplier,
+             .base = options_.dry_base,
+             .allowed_length = options_.dry_allowed_length,
+             .last_n = options_.dry_last_n},
+            is_dry_breaker_, counts_, match_length_);
+  if (options_.temperature == 0) return greedy(logits);
+
+  if (options_.top_k > 0) {
+    collect_top_k(logits, static_cast<size_t>(options_.top_k), candidates_);
+  } else {
+    collect_finite(logits, candidates_);
+  }
+  if (candidates_.empty()) return random_.discard(1), 0;
+  if (options_.typical_p < 1) keep_typical(candidates_, options_.typical_p, scratch_);
+  if (options_.top_p < 1) keep_top_p(candidates_, options_.top_p, scratch_);
+  if (options_.min_p > 0) keep_min_p(candidates_, options_.min_p);
+  const double total = set_weights(candidates_, options_.temperature);
+  return draw(candidates_, total, random_);
+}
+
+}  // namespace sain::engine

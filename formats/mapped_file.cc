@@ -1,0 +1,67 @@
+#include "formats/mapped_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <system_error>
+#include <utility>
+
+namespace sain::formats {
+namespace {
+
+Error system_error(const std::filesystem::path& path, const char* action, int number) {
+  const bool missing = number == ENOENT || number == ENOTDIR;
+  return make_error(missing ? ErrorCode::kNotFound : ErrorCode::kIo, "{}: cannot {}: {}", path.string(), action,
+                    std::generic_category().message(number));
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+}  // namespace
+
+Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
+  // O_NONBLOCK: opening a named pipe by mistake must not wait for a writer.
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0) return system_error(path, "open", errno);
+  struct stat status;
+  if (::fstat(file.get(), &status) != 0) return system_error(path, "read its size", errno);
+  if (!S_ISREG(status.st_mode)) {
+    return make_error(ErrorCode::kIo, "{}: expected a regular file, found {}", path.string(),
+                      S_ISDIR(status.st_mode) ? "a directory" : "a device, pipe or socket");
+  }
+  if (static_cast<uintmax_t>(status.st_size) > SIZE_MAX) return system_error(path, "map", EFBIG);
+  const size_t size = static_cast<size_t>(status.st_size);
+  if (size == 0) return MappedFile(std::span<const std::byte>());
+  void* const address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (address == MAP_FAILED) return system_error(path, "map", errno);
+  return MappedFile(std::span(static_cast<const std::byte*>(address), size));
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+}  // namespace sain::formats

@@ -1,0 +1,31 @@
+// A whole file as read-only memory.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+
+#include "formats/result.h"
+
+namespace sain::formats {
+
+/// Owns the mapping; unmapped on destruction. The address stays the same when the object moves. Pages come from the
+/// file as they are touched, so a file that another program shortens meanwhile takes the process down (SIGBUS):
+/// replace model files by renaming, never in place.
+class MappedFile {
+ public:
+  /// Maps `path`, a regular file; an empty file gives an empty span. Errors: kNotFound, kIo.
+  static Result<MappedFile> open(const std::filesystem::path& path);
+
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  ~MappedFile();
+
+  std::span<const std::byte> bytes() const { return bytes_; }
+
+ private:
+  explicit MappedFile(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  std::span<const std::byte> bytes_;
+};
+
+}  // namespace sain::formats

@@ -1,0 +1,75 @@
+// What `sain.toml` says: the assistant, the specialists, how to route between them, and the budgets.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/sampler.h"
+#include "formats/result.h"
+
+namespace sain::router {
+
+/// One fine-grained kind of request, known by its examples.
+struct Intent {
+  std::string name;
+  std::vector<std::string> examples;  // at least one, none empty
+};
+
+/// The assistant or a specialist.
+struct MemberConfig {
+  std::string name;  // of a specialist: what follows the @; [a-z][a-z0-9_-]*
+  std::string description;
+  std::string model;  // a file (relative to the configuration) or a name of the catalogue
+  std::string system_prompt;
+  uint32_t max_tokens = 512;
+  std::vector<std::string> stop_strings;
+  engine::SamplerOptions sampling;
+  std::vector<Intent> intents;  // may be empty: then only @name reaches the specialist
+};
+
+struct RoutingConfig {
+  uint32_t layer = 8;         // the assistant's layers that a request passes before its state is classified
+  double threshold = 0.6;     // a specialist needs this confidence, else the assistant answers
+  std::string evaluation;     // labelled requests for `sain route eval`; a file beside the configuration, may be empty
+};
+
+struct Config {
+  std::string file;                 // for messages
+  std::filesystem::path directory;  // what relative paths are relative to; empty for the built-in configuration
+  MemberConfig assistant;
+  std::vector<MemberConfig> specialists;
+  RoutingConfig routing;
+  uint64_t memory_budget_bytes = uint64_t{8} << 30;  // of weights and KV caches together
+  bool unload_after_answer = true;                   // a specialist's memory goes back at once
+  uint32_t context_length = 4096;                    // tokens, for every member
+  unsigned threads = 0;                              // 0: one a physical core
+};
+
+/// Gives the content of a file that a configuration names.
+using ReadFile = std::function<Result<std::string>(const std::string& name)>;
+
+/// Reads a configuration from `text`; `file` is its name in messages; intents in files of their own come through
+/// `read_file`. Strict: an unknown key, a wrong type, a value out of range, a duplicate or missing name is
+/// kInvalidArgument with "file:line: key: what was expected, what was found".
+Result<Config> parse_config(std::string_view text, const std::string& file, const ReadFile& read_file);
+
+/// parse_config() of a file, with paths relative to its folder. Errors also: kNotFound, kIo.
+Result<Config> load_config(const std::filesystem::path& path);
+
+/// The configuration that is built into the program, for when there is no sain.toml.
+Result<Config> default_config();
+
+/// The content of a file of the built-in configuration; kNotFound.
+Result<std::string> read_built_in_file(const std::string& name);
+
+/// Reads a file that `config` names: from its directory, or from the program for the built-in configuration.
+Result<std::string> read_config_file(const Config& config, const std::string& name);
+
+/// `name = ["example", ...]` for each intent. Errors as parse_config().
+Result<std::vector<Intent>> parse_intents(std::string_view text, const std::string& file);
+
+}  // namespace sain::router

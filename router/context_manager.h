@@ -30,7 +30,7 @@ using CountTokens = std::function<Result<size_t>(std::span<const Message> messag
 struct ContextWindow {
   std::vector<Message> messages;  // system prompt if there is one, turns, request
   size_t n_tokens = 0;
-  size_t n_dropped_turns = 0;     // the oldest ones, for which there was no room
+  size_t n_dropped_turns = 0;  // the oldest ones, for which there was no room
 };
 
 class ContextManager {

@@ -11,7 +11,9 @@ double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
+bool is_blank(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+}
 
 /// Passes text on as events, and notes when the first came.
 class TokenForwarder : public engine::TokenSink {
@@ -119,8 +121,8 @@ Result<Answer> Coordinator::try_member(SpecialistId id, Request& request) {
 void Coordinator::fall_back(SpecialistId from, const std::string& reason, Request& request) {
   ++metrics_.n_fallbacks;
   const std::string& name = registry_.snapshot().names[index(from)];
-  request.sink(FallbackEvent{from, reason,
-                             fmt::format("The {} specialist could not answer, so I will try myself.", name)});
+  request.sink(
+      FallbackEvent{from, reason, fmt::format("The {} specialist could not answer, so I will try myself.", name)});
 }
 
 void Coordinator::finish(SpecialistId by, Answer answer, Request& request) {

@@ -21,11 +21,11 @@ struct Metrics {
   uint64_t n_requests = 0;
   uint64_t n_cancelled = 0;
   uint64_t n_load_failures = 0;
-  uint64_t n_answer_failures = 0;    // generation failed, or gave nothing
-  uint64_t n_fallbacks = 0;          // requests that the assistant took over
-  uint64_t n_errors = 0;             // requests without an answer
-  std::vector<uint64_t> n_answers;   // by SpecialistId
-  RequestTimings sum;                // over all requests
+  uint64_t n_answer_failures = 0;   // generation failed, or gave nothing
+  uint64_t n_fallbacks = 0;         // requests that the assistant took over
+  uint64_t n_errors = 0;            // requests without an answer
+  std::vector<uint64_t> n_answers;  // by SpecialistId
+  RequestTimings sum;               // over all requests
 };
 
 }  // namespace sain::router

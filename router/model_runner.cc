@@ -32,8 +32,7 @@ Result<ModelRunner> ModelRunner::create(const Registry& registry, engine::Thread
   if (layer > assistant.config().n_layers)
     return make_error(ErrorCode::kUnsupported, "routing.layer: expected at most {}, the layers of {}, found {}",
                       assistant.config().n_layers, assistant.file().path().string(), layer);
-  SAIN_ASSIGN_OR_RETURN(engine::Session session,
-                        engine::Session::create(assistant, pool, fitted(options, assistant)));
+  SAIN_ASSIGN_OR_RETURN(engine::Session session, engine::Session::create(assistant, pool, fitted(options, assistant)));
   return ModelRunner(registry, pool, layer, options, std::move(session));
 }
 
@@ -69,9 +68,9 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
     SAIN_ASSIGN_OR_RETURN(const std::vector<Token> tokens, render_prompt(model, messages, now));
     return tokens.size();
   };
-  SAIN_ASSIGN_OR_RETURN(const ContextWindow window,
-                        context.build(member.system_prompt, request, options.context_length - generate.max_tokens,
-                                      count_tokens));
+  SAIN_ASSIGN_OR_RETURN(
+      const ContextWindow window,
+      context.build(member.system_prompt, request, options.context_length - generate.max_tokens, count_tokens));
   SAIN_ASSIGN_OR_RETURN(prompt, render_prompt(model, window.messages, now));
 
   Result<engine::Generation> generation = Error{};

@@ -36,8 +36,8 @@ class ModelRunner {
                         std::string_view request, std::stop_token stop, engine::TokenSink& sink);
 
  private:
-  ModelRunner(const Registry& registry, engine::ThreadPool& pool, uint32_t layer,
-              const engine::SessionOptions& options, engine::Session session)
+  ModelRunner(const Registry& registry, engine::ThreadPool& pool, uint32_t layer, const engine::SessionOptions& options,
+              engine::Session session)
       : registry_(&registry), pool_(&pool), layer_(layer), options_(options), assistant_session_(std::move(session)) {}
 
   engine::SessionOptions options_for(const engine::Model& model) const;

@@ -60,6 +60,8 @@ Result<std::vector<Token>> render_prompt(const engine::Model& model, std::span<c
   return with_bos(model.tokenizer(), model.tokenizer().encode(rendered->segments()));
 }
 
-std::vector<std::string> plain_stop_strings() { return {"\nUser:", "\nAssistant:"}; }
+std::vector<std::string> plain_stop_strings() {
+  return {"\nUser:", "\nAssistant:"};
+}
 
 }  // namespace sain::router

@@ -14,7 +14,9 @@ namespace sain::router {
 /// A member by its place in RegistrySnapshot::members; the assistant is the first.
 enum class SpecialistId : uint32_t {};
 inline constexpr SpecialistId kAssistant{0};
-constexpr size_t index(SpecialistId id) { return static_cast<size_t>(id); }
+constexpr size_t index(SpecialistId id) {
+  return static_cast<size_t>(id);
+}
 
 /// What a decision needs to know; a value of its own, so that a decision depends on nothing that changes.
 struct RegistrySnapshot {

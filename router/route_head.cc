@@ -40,8 +40,7 @@ struct Scaling {
 Scaling fit_scaling(const Matrix& features) {
   Scaling scaling;
   scaling.mean = features.colwise().mean();
-  const Eigen::RowVectorXd variance =
-      (features.rowwise() - scaling.mean).array().square().colwise().mean();
+  const Eigen::RowVectorXd variance = (features.rowwise() - scaling.mean).array().square().colwise().mean();
   scaling.inverse_deviation =
       variance.unaryExpr([](double v) { return std::sqrt(v) > kMinDeviation ? 1 / std::sqrt(v) : 0.0; });
   return scaling;
@@ -81,8 +80,8 @@ Linear fit_linear(const Matrix& x, const std::vector<uint32_t>& labels, uint32_t
 }
 
 /// Mean -log of the probability of the right group, at a temperature.
-double group_loss(const Matrix& logits, const std::vector<uint32_t>& labels,
-                  const std::vector<uint32_t>& intent_group, double temperature) {
+double group_loss(const Matrix& logits, const std::vector<uint32_t>& labels, const std::vector<uint32_t>& intent_group,
+                  double temperature) {
   Matrix p = logits / temperature;
   softmax_rows(p);
   double loss = 0;

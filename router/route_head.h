@@ -23,9 +23,9 @@ struct HeadExamples {
 };
 
 struct HeadOptions {
-  double l2 = 1e-3;            // weight of |W|^2 / 2 beside the mean negative log-likelihood
+  double l2 = 1e-3;  // weight of |W|^2 / 2 beside the mean negative log-likelihood
   unsigned max_iterations = 200;
-  double tolerance = 1e-4;     // on the largest component of the gradient
+  double tolerance = 1e-4;        // on the largest component of the gradient
   unsigned calibration_fold = 5;  // every fifth example of an intent sets the temperature; 0: temperature 1
 };
 

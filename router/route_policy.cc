@@ -15,9 +15,13 @@ std::string_view trim_front(std::string_view text) {
   return begin == std::string_view::npos ? std::string_view{} : text.substr(begin);
 }
 
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
-bool is_name_byte(char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-'; }
+bool is_name_byte(char c) {
+  return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
 
 std::vector<double> sum_to_members(const RouteRequest& request, const RegistrySnapshot& registry) {
   SAIN_CHECK(request.intent_probabilities.size() == registry.intent_owner.size());
@@ -31,10 +35,14 @@ std::vector<double> sum_to_members(const RouteRequest& request, const RegistrySn
 
 std::string_view to_string(RouteCause cause) {
   switch (cause) {
-    case RouteCause::kExplicit: return "explicit";
-    case RouteCause::kConfident: return "confident";
-    case RouteCause::kBelowThreshold: return "below_threshold";
-    case RouteCause::kUnclassified: return "unclassified";
+    case RouteCause::kExplicit:
+      return "explicit";
+    case RouteCause::kConfident:
+      return "confident";
+    case RouteCause::kBelowThreshold:
+      return "below_threshold";
+    case RouteCause::kUnclassified:
+      return "unclassified";
   }
   return "unclassified";
 }

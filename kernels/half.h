@@ -60,4 +60,10 @@ static inline uint16_t float_to_bf16(float value) {
   return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
+/// Half of the e8m0 value `exponent`: 2^(exponent - 128), subnormal below 2.
+static inline float e8m0_half_to_float(uint8_t exponent) {
+  const uint32_t e = exponent;
+  return float_from_bits(e < 2 ? 0x00200000u << e : (e - 1) << 23);
+}
+
 }  // namespace sain::kernels

@@ -18,6 +18,17 @@ struct DequantizeTable {
   static constexpr uint32_t kSize = static_cast<uint32_t>(DType::kMXFP4) + 1;
   DequantizeRow rows[kSize] = {};
 
+  struct Entry {
+    DType dtype;
+    DequantizeRow row;
+  };
+  template <size_t n>
+  static constexpr DequantizeTable of(const Entry (&entries)[n]) {
+    DequantizeTable table;
+    for (const Entry& entry : entries) table.rows[static_cast<uint32_t>(entry.dtype)] = entry.row;
+    return table;
+  }
+
   DequantizeRow operator[](DType dtype) const { return rows[static_cast<uint32_t>(dtype)]; }
 };
 

@@ -1,0 +1,32 @@
+// The normaliser of a softmax.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <span>
+
+#include "engine/sampling/exp.h"
+
+namespace sain::engine {
+
+/// ln sum_i e^(logit_i), shifted by the greatest logit so that nothing overflows, summed in double; relative error
+/// of the sum below 4e-7. NaN if a logit is NaN or +inf. `logits` is not empty.
+inline double log_sum_exp(std::span<const float> logits) {
+  constexpr size_t kLanes = 8;  // independent sums, which a compiler can vectorise
+  float greatest = -std::numeric_limits<float>::infinity();
+  for (const float logit : logits) greatest = std::max(greatest, logit);
+  double sums[kLanes] = {};
+  size_t i = 0;
+  for (; i + kLanes <= logits.size(); i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      sums[lane] += static_cast<double>(exp_nonpositive(logits[i + lane] - greatest));
+    }
+  }
+  for (; i < logits.size(); ++i) sums[0] += static_cast<double>(exp_nonpositive(logits[i] - greatest));
+  double sum = 0;
+  for (const double part : sums) sum += part;
+  return static_cast<double>(greatest) + std::log(sum);
+}
+
+}  // namespace sain::engine

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <new>
 
+#include "formats/gguf_layout.h"
 #include "formats/gguf_reader.h"
 #include "formats/gguf_text.h"
 #include "formats/mapped_file.h"
@@ -25,7 +26,7 @@ Status GgufFile::State::add_tensors(const std::vector<TensorInfo>& added, const 
   tensors.reserve(tensors.size() + added.size());
   for (const TensorInfo& tensor : added) {
     if (!tensor_index.emplace(tensor.name, tensors.size()).second) {
-      return make_error(ErrorCode::kCorrupt, "{}: tensor {}: the name stands twice", file, quoted(tensor.name));
+      return make_error(ErrorCode::kCorrupt, "{}: tensor {}: the name stands twice", file, quote(tensor.name));
     }
     tensors.push_back(tensor);
   }
@@ -62,11 +63,11 @@ Result<GgufFile> without_bad_alloc(const std::string& file, Body body) {
   }
 }
 
-std::string part_suffix(uint64_t number, uint64_t count) {
+}  // namespace
+
+std::string gguf_part_suffix(uint64_t number, uint64_t count) {
   return fmt::format("-{:05}-of-{:05}.gguf", number + 1, count);
 }
-
-}  // namespace
 
 Result<GgufFile> GgufFile::open(const std::filesystem::path& path) {
   return without_bad_alloc(path.string(), [&]() -> Result<GgufFile> {
@@ -85,7 +86,7 @@ Result<GgufFile> GgufFile::open(const std::filesystem::path& path) {
 
     // `prefix-00001-of-00003.gguf`: the name must agree with the keys, for it leads to the other parts.
     const std::string name = path.filename().string();
-    const std::string suffix = part_suffix(split.number, split.count);
+    const std::string suffix = gguf_part_suffix(split.number, split.count);
     if (!name.ends_with(suffix)) {
       return make_error(ErrorCode::kCorrupt,
                         "{}: split.no, split.count: part {} of {} by its metadata, so its name should end in '{}' "
@@ -95,10 +96,10 @@ Result<GgufFile> GgufFile::open(const std::filesystem::path& path) {
     const std::string prefix = name.substr(0, name.size() - suffix.size());
     if (split.number != 0) {
       return make_error(ErrorCode::kInvalidArgument, "{}: split.no: this is part {} of {}; open the first part, {}",
-                        path.string(), split.number + 1, split.count, prefix + part_suffix(0, split.count));
+                        path.string(), split.number + 1, split.count, prefix + gguf_part_suffix(0, split.count));
     }
     for (uint64_t number = 1; number < split.count; ++number) {
-      const std::filesystem::path part_path = path.parent_path() / (prefix + part_suffix(number, split.count));
+      const std::filesystem::path part_path = path.parent_path() / (prefix + gguf_part_suffix(number, split.count));
       const std::string file = part_path.string();
       auto part_mapping = MappedFile::open(part_path);
       if (!part_mapping) {

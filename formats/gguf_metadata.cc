@@ -39,14 +39,14 @@ std::optional<To> convert(const From& value) {
 }
 
 Error wrong_value(const Metadata& metadata, std::string_view key, const char* expected, const GgufValue& found) {
-  return make_error(ErrorCode::kCorrupt, "{}: metadata {}: expected {}, found {} {}", metadata.file(), quoted(key),
+  return make_error(ErrorCode::kCorrupt, "{}: metadata {}: expected {}, found {} {}", metadata.file(), quote(key),
                     expected, found.type == GgufType::kArray ? "array" : type_name(found.type), summary(found));
 }
 
 Result<const GgufValue*> required(const Metadata& metadata, std::string_view key) {
   const GgufValue* value = metadata.find(key);
   if (value == nullptr) {
-    return make_error(ErrorCode::kNotFound, "{}: metadata {}: the key is missing", metadata.file(), quoted(key));
+    return make_error(ErrorCode::kNotFound, "{}: metadata {}: the key is missing", metadata.file(), quote(key));
   }
   return value;
 }
@@ -78,7 +78,7 @@ Result<std::vector<T>> array(const Metadata& metadata, std::string_view key, con
           }
           if (!value) {
             return make_error(ErrorCode::kCorrupt, "{}: metadata {}, element {} of {}: expected {}, found {}",
-                              metadata.file(), quoted(key), i, from.size(), expected, summary(*found));
+                              metadata.file(), quote(key), i, from.size(), expected, summary(*found));
           }
           result.push_back(*value);
         }

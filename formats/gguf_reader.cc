@@ -8,46 +8,18 @@
 #include <limits>
 #include <numeric>
 
+#include "formats/gguf_layout.h"
 #include "formats/gguf_text.h"
 
 namespace sain::formats {
 namespace {
 
-constexpr uint32_t kMagic = 0x46554747;  // "GGUF"
-constexpr uint64_t kDefaultAlignment = 32;
-constexpr uint64_t kMaxAlignment = 1 << 20;
-constexpr uint64_t kMaxKeyBytes = 65535;         // the format's own limits
-constexpr uint64_t kMaxTensorNameBytes = 64;     //
 constexpr int kMaxArrayDepth = 4;                // real files use 1
 constexpr uint64_t kMaxArrayElements = 1 << 25;  // of one file: 40 times the largest vocabulary, yet at most 1.3 GiB
 
 // The fewest bytes an entry, a tensor, an element can take: they bound counts by the bytes that are left.
 constexpr size_t kMinEntryBytes = 8 + 1 + 4 + 1;           // key of one byte, type, u8
 constexpr size_t kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;  // name of one byte, one dimension
-
-constexpr size_t element_bytes(GgufType type) {
-  switch (type) {
-    case GgufType::kU8:
-    case GgufType::kI8:
-    case GgufType::kBool:
-      return 1;
-    case GgufType::kU16:
-    case GgufType::kI16:
-      return 2;
-    case GgufType::kU32:
-    case GgufType::kI32:
-    case GgufType::kF32:
-      return 4;
-    case GgufType::kArray:
-      return 4 + 8;
-    case GgufType::kString:
-    case GgufType::kU64:
-    case GgufType::kI64:
-    case GgufType::kF64:
-      return 8;
-  }
-  return 1;
-}
 
 template <class T, class Wide>
 std::vector<Wide> widen(std::span<const std::byte> bytes) {
@@ -76,13 +48,13 @@ Result<GgufPart> GgufReader::read() {
 Status GgufReader::read_header() {
   const auto magic = reader_.read<uint32_t>();
   if (!magic) return cut("magic");
-  if (*magic == byte_swapped(kMagic)) {
+  if (*magic == byte_swapped(kGgufMagic)) {
     return make_error(ErrorCode::kUnsupported, "{}: magic: byte-swapped (found 'FUGG'); only little-endian is read",
                       file_);
   }
-  if (*magic != kMagic) {
+  if (*magic != kGgufMagic) {
     const std::string_view found(reinterpret_cast<const char*>(bytes_.data()), sizeof(*magic));
-    return corrupt("magic: expected 'GGUF', found {}; this is not a GGUF file", quoted(found));
+    return corrupt("magic: expected 'GGUF', found {}; this is not a GGUF file", quote(found));
   }
   const auto version = reader_.read<uint32_t>();
   if (!version) return cut("version");
@@ -123,7 +95,7 @@ Status GgufReader::read_metadata() {
     }
     SAIN_ASSIGN_OR_RETURN(GgufValue value, read_value(*key));
     if (!metadata.index_.emplace(*key, metadata.entries_.size()).second) {
-      return corrupt("metadata key {}: stands twice, entries {} and {}", quoted(*key), metadata.index_.at(*key) + 1,
+      return corrupt("metadata key {}: stands twice, entries {} and {}", quote(*key), metadata.index_.at(*key) + 1,
                      i + 1);
     }
     metadata.entries_.emplace_back(*key, std::move(value));
@@ -133,9 +105,9 @@ Status GgufReader::read_metadata() {
 
 Result<GgufType> GgufReader::read_type(std::string_view key, const char* field) {
   const auto type = reader_.read<uint32_t>();
-  if (!type) return cut(fmt::format("metadata {}, {}", quoted(key), field));
+  if (!type) return cut(fmt::format("metadata {}, {}", quote(key), field));
   if (*type > static_cast<uint32_t>(GgufType::kF64)) {
-    return corrupt("metadata {}, {}: expected 0 to 12, found {}", quoted(key), field, *type);
+    return corrupt("metadata {}, {}: expected 0 to 12, found {}", quote(key), field, *type);
   }
   return static_cast<GgufType>(*type);
 }
@@ -144,7 +116,7 @@ Result<GgufValue> GgufReader::read_value(std::string_view key) {
   SAIN_ASSIGN_OR_RETURN(const GgufType type, read_type(key, "value type"));
   const auto scalar = [&]<class T, class Wide>(T, Wide) -> Result<GgufValue> {
     const auto value = reader_.read<T>();
-    if (!value) return cut(fmt::format("metadata {}, value ({})", quoted(key), type_name(type)));
+    if (!value) return cut(fmt::format("metadata {}, value ({})", quote(key), type_name(type)));
     return GgufValue{type, static_cast<Wide>(*value)};
   };
   switch (type) {
@@ -170,13 +142,13 @@ Result<GgufValue> GgufReader::read_value(std::string_view key) {
       return scalar(double{}, double{});
     case GgufType::kBool: {
       const auto value = reader_.read<uint8_t>();
-      if (!value) return cut(fmt::format("metadata {}, value (bool)", quoted(key)));
-      if (*value > 1) return corrupt("metadata {}: expected a bool of 0 or 1, found {}", quoted(key), *value);
+      if (!value) return cut(fmt::format("metadata {}, value (bool)", quote(key)));
+      if (*value > 1) return corrupt("metadata {}: expected a bool of 0 or 1, found {}", quote(key), *value);
       return GgufValue{type, *value == 1};
     }
     case GgufType::kString: {
       const auto value = reader_.read_string();
-      if (!value) return bad_string(fmt::format("metadata {}, value (string)", quoted(key)));
+      if (!value) return bad_string(fmt::format("metadata {}, value (string)", quote(key)));
       return GgufValue{type, *value};
     }
     case GgufType::kArray: {
@@ -184,24 +156,24 @@ Result<GgufValue> GgufReader::read_value(std::string_view key) {
       return GgufValue{type, std::move(array)};
     }
   }
-  return corrupt("metadata {}: no such type", quoted(key));
+  return corrupt("metadata {}: no such type", quote(key));
 }
 
 Result<GgufArray> GgufReader::read_array(std::string_view key, int depth) {
   if (depth > kMaxArrayDepth) {
-    return corrupt("metadata {}: arrays nested deeper than {}", quoted(key), kMaxArrayDepth);
+    return corrupt("metadata {}: arrays nested deeper than {}", quote(key), kMaxArrayDepth);
   }
   SAIN_ASSIGN_OR_RETURN(const GgufType type, read_type(key, "array element type"));
   const auto count = reader_.read<uint64_t>();
-  if (!count) return cut(fmt::format("metadata {}, array length", quoted(key)));
-  if (!reader_.can_hold(*count, element_bytes(type))) {
-    return corrupt("metadata {}, array length: {} elements of type {} cannot fit in the {} bytes left", quoted(key),
+  if (!count) return cut(fmt::format("metadata {}, array length", quote(key)));
+  if (!reader_.can_hold(*count, gguf_type_bytes(type))) {
+    return corrupt("metadata {}, array length: {} elements of type {} cannot fit in the {} bytes left", quote(key),
                    *count, type_name(type), reader_.remaining());
   }
   n_array_elements_ += *count;  // cannot overflow: each count is at most the file's size
   if (n_array_elements_ > kMaxArrayElements) {
     return corrupt("metadata {}, array length: {} elements are more than the {} that all arrays may hold together",
-                   quoted(key), *count, kMaxArrayElements);
+                   quote(key), *count, kMaxArrayElements);
   }
   const size_t n = static_cast<size_t>(*count);
   GgufArray array;
@@ -210,7 +182,7 @@ Result<GgufArray> GgufReader::read_array(std::string_view key, int depth) {
     std::vector<std::string_view> strings(n);
     for (size_t i = 0; i < n; ++i) {
       const auto text = reader_.read_string();
-      if (!text) return bad_string(fmt::format("metadata {}, string {} of {}", quoted(key), i, n));
+      if (!text) return bad_string(fmt::format("metadata {}, string {} of {}", quote(key), i, n));
       strings[i] = *text;
     }
     array.values = std::move(strings);
@@ -224,7 +196,7 @@ Result<GgufArray> GgufReader::read_array(std::string_view key, int depth) {
     array.values = std::move(arrays);
     return array;
   }
-  const std::span<const std::byte> raw = *reader_.read_bytes(n * element_bytes(type));
+  const std::span<const std::byte> raw = *reader_.read_bytes(n * gguf_type_bytes(type));
   switch (type) {
     case GgufType::kU8:
       array.values = widen<uint8_t, uint64_t>(raw);
@@ -259,7 +231,7 @@ Result<GgufArray> GgufReader::read_array(std::string_view key, int depth) {
     default: {  // bool
       const auto bad = std::ranges::find_if(raw, [](std::byte b) { return b > std::byte{1}; });
       if (bad != raw.end()) {
-        return corrupt("metadata {}, element {}: expected a bool of 0 or 1, found {}", quoted(key), bad - raw.begin(),
+        return corrupt("metadata {}, element {}: expected a bool of 0 or 1, found {}", quote(key), bad - raw.begin(),
                        static_cast<int>(*bad));
       }
       array.values = widen<uint8_t, bool>(raw);
@@ -292,9 +264,9 @@ Result<TensorInfo> GgufReader::read_tensor(uint64_t number) {
   }
   tensor.name = *name;
   const auto n_dims = reader_.read<uint32_t>();
-  if (!n_dims) return cut(fmt::format("tensor {}, number of dimensions", quoted(*name)));
+  if (!n_dims) return cut(fmt::format("tensor {}, number of dimensions", quote(*name)));
   if (*n_dims < 1 || *n_dims > 4) {
-    return corrupt("tensor {}, number of dimensions: expected 1 to 4, found {}", quoted(*name), *n_dims);
+    return corrupt("tensor {}, number of dimensions: expected 1 to 4, found {}", quote(*name), *n_dims);
   }
   tensor.n_dims = *n_dims;
   // Sizes stay below 2^63 so that sums with offsets cannot overflow either.
@@ -302,33 +274,33 @@ Result<TensorInfo> GgufReader::read_tensor(uint64_t number) {
   uint64_t n_elements = 1;
   for (uint32_t d = 0; d < *n_dims; ++d) {
     const auto size = reader_.read<uint64_t>();
-    if (!size) return cut(fmt::format("tensor {}, dimension {}", quoted(*name), d));
-    if (*size == 0) return corrupt("tensor {}, dimension {}: expected at least 1, found 0", quoted(*name), d);
+    if (!size) return cut(fmt::format("tensor {}, dimension {}", quote(*name), d));
+    if (*size == 0) return corrupt("tensor {}, dimension {}: expected at least 1, found 0", quote(*name), d);
     if (*size > kMaxSize / n_elements) {
-      return corrupt("tensor {}, dimension {}: {} makes the number of elements overflow", quoted(*name), d, *size);
+      return corrupt("tensor {}, dimension {}: {} makes the number of elements overflow", quote(*name), d, *size);
     }
     n_elements *= *size;
     tensor.shape[d] = *size;
   }
   const auto type = reader_.read<uint32_t>();
-  if (!type) return cut(fmt::format("tensor {}, type", quoted(*name)));
+  if (!type) return cut(fmt::format("tensor {}, type", quote(*name)));
   const DTypeInfo* const info = find_dtype(*type);
   if (info == nullptr) {
-    return make_error(ErrorCode::kUnsupported, "{}: tensor {}, type: {} is none that SAIN reads", file_, quoted(*name),
+    return make_error(ErrorCode::kUnsupported, "{}: tensor {}, type: {} is none that SAIN reads", file_, quote(*name),
                       *type);
   }
   tensor.dtype = info->dtype;
   if (tensor.shape[0] % info->block_size != 0) {
-    return corrupt("tensor {}, dimension 0: expected a multiple of {} (a {} block), found {}", quoted(*name),
+    return corrupt("tensor {}, dimension 0: expected a multiple of {} (a {} block), found {}", quote(*name),
                    info->block_size, info->name, tensor.shape[0]);
   }
   const uint64_t n_blocks = n_elements / info->block_size;
   if (n_blocks > kMaxSize / info->block_bytes) {
-    return corrupt("tensor {}: the bytes of {} elements overflow", quoted(*name), n_elements);
+    return corrupt("tensor {}: the bytes of {} elements overflow", quote(*name), n_elements);
   }
   tensor.bytes = static_cast<size_t>(n_blocks * info->block_bytes);
   const auto offset = reader_.read<uint64_t>();
-  if (!offset) return cut(fmt::format("tensor {}, offset", quoted(*name)));
+  if (!offset) return cut(fmt::format("tensor {}, offset", quote(*name)));
   offsets_.push_back(*offset);
   return tensor;
 }
@@ -346,12 +318,12 @@ Status GgufReader::place_tensors() {
     TensorInfo& tensor = part_.tensors[i];
     const uint64_t offset = offsets_[i];
     if (offset % alignment != 0) {
-      return corrupt("tensor {}, offset: expected a multiple of the alignment {}, found {}", quoted(tensor.name),
+      return corrupt("tensor {}, offset: expected a multiple of the alignment {}, found {}", quote(tensor.name),
                      alignment, offset);
     }
     if (offset > data_bytes || tensor.bytes > data_bytes - offset) {
       return corrupt("tensor {}, offset: {} bytes at {} end outside the file, whose data has {} bytes (cut short?)",
-                     quoted(tensor.name), tensor.bytes, offset, data_bytes);
+                     quote(tensor.name), tensor.bytes, offset, data_bytes);
     }
     tensor.data = bytes_.data() + data_start + offset;
   }
@@ -366,8 +338,8 @@ Status GgufReader::check_overlaps() const {
   for (size_t i = 1; i < order.size(); ++i) {
     const size_t before = order[i - 1], after = order[i];
     if (offsets_[before] + tensors[before].bytes > offsets_[after]) {
-      return corrupt("tensor {}, offset: {} lies inside tensor {} ({} bytes at {})", quoted(tensors[after].name),
-                     offsets_[after], quoted(tensors[before].name), tensors[before].bytes, offsets_[before]);
+      return corrupt("tensor {}, offset: {} lies inside tensor {} ({} bytes at {})", quote(tensors[after].name),
+                     offsets_[after], quote(tensors[before].name), tensors[before].bytes, offsets_[before]);
     }
   }
   return {};

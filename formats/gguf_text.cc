@@ -30,7 +30,7 @@ std::string item_text(bool value) {
   return value ? "true" : "false";
 }
 std::string item_text(std::string_view value) {
-  return quoted(value);
+  return quote(value);
 }
 std::string item_text(const GgufArray& array) {
   return std::visit([](const auto& values) { return joined(values, 4); }, array.values);
@@ -49,7 +49,7 @@ std::string joined(const Values& values, size_t max_items) {
 
 }  // namespace
 
-std::string quoted(std::string_view text, size_t max_bytes) {
+std::string quote(std::string_view text, size_t max_bytes) {
   std::string result = "'";
   size_t i = 0;
   while (i < text.size() && result.size() <= max_bytes) {

@@ -1,0 +1,101 @@
+#include "formats/atomic_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+#include <utility>
+
+namespace sain::formats {
+namespace {
+
+constexpr size_t kBufferBytes = 1 << 16;
+
+Error io_error(const std::filesystem::path& path, const char* action, int number) {
+  return make_error(number == ENOENT || number == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo, "{}: cannot {}: {}",
+                    path.string(), action, std::generic_category().message(number));
+}
+
+/// Makes a rename in `folder` durable. A file system that cannot do this has no say in whether the file is whole.
+void sync_folder(const std::filesystem::path& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  (void)::fsync(fd);
+  ::close(fd);
+}
+
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
+
+}  // namespace
+
+Result<AtomicFile> AtomicFile::create(const std::filesystem::path& target) {
+  constexpr int kAttempts = 1000;  // names left behind by programs that died
+  for (int i = 0; i < kAttempts; ++i) {
+    std::filesystem::path temporary = folder_of(target) / fmt::format(".sain-{}-{}.tmp", ::getpid(), i);
+    const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0) return AtomicFile(target, std::move(temporary), fd);
+    if (errno != EEXIST) break;
+  }
+  return io_error(target, "create", errno);
+}
+
+AtomicFile::AtomicFile(std::filesystem::path target, std::filesystem::path temporary, int fd)
+    : target_(std::move(target)), temporary_(std::move(temporary)), fd_(fd) {
+  buffer_.reserve(kBufferBytes);
+}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : target_(std::move(other.target_)),
+      temporary_(std::exchange(other.temporary_, {})),
+      fd_(std::exchange(other.fd_, -1)),
+      buffer_(std::move(other.buffer_)) {}
+
+AtomicFile::~AtomicFile() {
+  close();
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+Status AtomicFile::write(std::span<const std::byte> bytes) {
+  if (buffer_.size() + bytes.size() > kBufferBytes) {
+    SAIN_RETURN_IF_ERROR(write_through(buffer_));
+    buffer_.clear();
+  }
+  if (bytes.size() >= kBufferBytes) return write_through(bytes);
+  buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+  return {};
+}
+
+Status AtomicFile::write_through(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return failure("write");
+    bytes = bytes.subspan(static_cast<size_t>(written));
+  }
+  return {};
+}
+
+Status AtomicFile::commit() {
+  SAIN_RETURN_IF_ERROR(write_through(buffer_));
+  buffer_.clear();
+  if (::fsync(fd_) != 0) return failure("write");
+  close();
+  if (std::rename(temporary_.c_str(), target_.c_str()) != 0) return failure("create");
+  temporary_.clear();
+  sync_folder(folder_of(target_));
+  return {};
+}
+
+Error AtomicFile::failure(const char* action) const {
+  return io_error(target_, action, errno);
+}
+
+void AtomicFile::close() noexcept {
+  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+}
+
+}  // namespace sain::formats

@@ -1,0 +1,42 @@
+// A file that appears complete or not at all.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "formats/result.h"
+
+namespace sain::formats {
+
+/// Writes beside the target under a temporary name; commit() gives it the target's name, replacing what was there.
+/// Without commit(), destruction removes it. Other programs see the old file or the new one, never half of it, even
+/// across a power cut.
+class AtomicFile {
+ public:
+  /// Errors: kIo, kNotFound (no such folder).
+  static Result<AtomicFile> create(const std::filesystem::path& target);
+
+  AtomicFile(AtomicFile&& other) noexcept;
+  AtomicFile& operator=(AtomicFile&&) = delete;
+  ~AtomicFile();
+
+  Status write(std::span<const std::byte> bytes);
+  Status write(std::string_view text) { return write(std::as_bytes(std::span(text))); }
+  Status commit();
+
+ private:
+  AtomicFile(std::filesystem::path target, std::filesystem::path temporary, int fd);
+  Status write_through(std::span<const std::byte> bytes);
+  Error failure(const char* action) const;  // of errno
+  void close() noexcept;
+
+  std::filesystem::path target_;
+  std::filesystem::path temporary_;  // empty once committed
+  int fd_;
+  std::vector<std::byte> buffer_;  // small writes gather here
+};
+
+}  // namespace sain::formats

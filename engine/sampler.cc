@@ -35,7 +35,15 @@ Status check_logit_bias(const std::vector<std::pair<Token, float>>& biases, size
   return {};
 }
 
-Status check_options(const SamplerOptions& options, size_t vocab_size) {
+bool is_breaker(const std::string& text, const std::vector<std::string>& breakers) {
+  return text.empty() || std::any_of(breakers.begin(), breakers.end(), [&](const std::string& breaker) {
+           return text.find(breaker) != std::string::npos;
+         });
+}
+
+}  // namespace
+
+Status Sampler::validate(const SamplerOptions& options, size_t vocab_size) {
   constexpr float kMax = std::numeric_limits<float>::max();
   constexpr int kMaxInt = std::numeric_limits<int>::max();
   if (vocab_size == 0) return make_error(ErrorCode::kInvalidArgument, "the vocabulary is empty");
@@ -61,14 +69,6 @@ Status check_options(const SamplerOptions& options, size_t vocab_size) {
   return check_range("temperature", options.temperature, 0.0f, kMax);
 }
 
-bool is_breaker(const std::string& text, const std::vector<std::string>& breakers) {
-  return text.empty() || std::any_of(breakers.begin(), breakers.end(), [&](const std::string& breaker) {
-           return text.find(breaker) != std::string::npos;
-         });
-}
-
-}  // namespace
-
 Sampler::Sampler(const SamplerOptions& options, size_t vocab_size)
     : options_(options), counts_(vocab_size), random_(options.seed) {
   if (options_.temperature == 0) return;
@@ -82,7 +82,7 @@ Result<Sampler> Sampler::create(const SamplerOptions& options, const formats::To
 
 Result<Sampler> Sampler::create(const SamplerOptions& options, size_t vocab_size,
                                 const std::function<std::string(Token)>& piece) {
-  SAIN_RETURN_IF_ERROR(check_options(options, vocab_size));
+  SAIN_RETURN_IF_ERROR(validate(options, vocab_size));
   Sampler sampler(options, vocab_size);
   if (options.dry_multiplier > 0) {
     sampler.is_dry_breaker_.resize(vocab_size);

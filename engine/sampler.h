@@ -48,6 +48,9 @@ struct SamplerOptions {
 class Sampler {
  public:
   /// Errors: kInvalidArgument naming the field and its value.
+  static Status validate(const SamplerOptions& options, size_t vocab_size);
+
+  /// Errors: those of validate().
   static Result<Sampler> create(const SamplerOptions& options, const formats::Tokenizer& tokenizer);
 
   /// As above, for a vocabulary that is not a tokenizer's. `piece` gives a token's text and is asked only for DRY.

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kMaxContext = int64_t{1} << 20;
 constexpr size_t kMaxSpecialists = 64;
-constexpr size_t kMaxExamples = 20000;      // of one configuration: bounds the time of a training
+constexpr size_t kMaxExamples = 20000;  // of one configuration: bounds the time of a training
 constexpr size_t kMaxExampleBytes = 4096;
 
 bool is_valid_name(std::string_view name) {
@@ -34,9 +34,9 @@ Result<std::vector<Intent>> read_intents(const toml::table& table, const std::st
     if (!reader.failed() && intent.examples.empty()) reader.fail(value, key.str(), "needs at least one example");
     for (const std::string& example : intent.examples)
       if (example.size() > kMaxExampleBytes)
-        reader.fail(value, key.str(),
-                    fmt::format("expected examples of at most {} bytes, found one of {}", kMaxExampleBytes,
-                                example.size()));
+        reader.fail(
+            value, key.str(),
+            fmt::format("expected examples of at most {} bytes, found one of {}", kMaxExampleBytes, example.size()));
     intents.push_back(std::move(intent));
   }
   SAIN_RETURN_IF_ERROR(reader.finish());
@@ -49,8 +49,7 @@ Result<std::vector<Intent>> read_intents(const toml::table& table, const std::st
   return sorted;
 }
 
-void read_sampling(TomlReader& parent, const std::string& file, const std::string& path,
-                   engine::SamplerOptions& out) {
+void read_sampling(TomlReader& parent, const std::string& file, const std::string& path, engine::SamplerOptions& out) {
   const toml::table* table = parent.table("sampling");
   if (table == nullptr) return;
   constexpr int64_t kMaxInt = 1 << 30;

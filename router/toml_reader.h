@@ -1,11 +1,11 @@
 // Strict reading of TOML: every key is known, has the right type and lies in its range, or the message says where not.
 #pragma once
 
+#include <toml++/toml.h>
 #include <cstdint>
 #include <set>
 #include <string>
 #include <string_view>
-#include <toml++/toml.h>
 #include <vector>
 
 #include "formats/result.h"

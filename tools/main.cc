@@ -6,6 +6,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   int exit_code = 0;
   sain::tools::add_models_command(app, exit_code);
+  sain::tools::add_eval_command(app, exit_code);
+  sain::tools::add_logits_command(app, exit_code);
   sain::tools::add_run_command(app, exit_code);
   try {
     app.parse(argc, argv);

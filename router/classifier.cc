@@ -1,0 +1,136 @@
+#include "router/classifier.h"
+
+#include <sodium.h>
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+#include <system_error>
+
+namespace sain::router {
+namespace {
+
+/// Changes whenever features or head are computed differently, so that old files are trained anew.
+constexpr uint32_t kRecipe = 1;
+
+class Hash {
+ public:
+  Hash() { crypto_generichash_init(&state_, nullptr, 0, HeadKey{}.size()); }
+
+  void add(std::string_view bytes) {
+    const uint64_t size = bytes.size();  // so that the border between two strings counts
+    crypto_generichash_update(&state_, reinterpret_cast<const unsigned char*>(&size), sizeof size);
+    crypto_generichash_update(&state_, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+  }
+  void add(uint64_t number) { add({reinterpret_cast<const char*>(&number), sizeof number}); }
+
+  HeadKey finish() {
+    HeadKey key;
+    crypto_generichash_final(&state_, key.data(), key.size());
+    return key;
+  }
+
+ private:
+  crypto_generichash_state state_;
+};
+
+Status add_file(Hash& hash, const std::filesystem::path& path) {
+  constexpr uint64_t kSamples = 16, kSampleBytes = 64 << 10;
+  std::error_code error;
+  const uint64_t size = std::filesystem::file_size(path, error);
+  if (error) return make_error(ErrorCode::kIo, "{}: {}", path.string(), error.message());
+  hash.add(size);
+  std::ifstream file(path, std::ios::binary);
+  std::string sample(kSampleBytes, '\0');
+  for (uint64_t i = 0; i < kSamples; ++i) {
+    file.clear();
+    file.seekg(static_cast<std::streamoff>(size / kSamples * i));
+    file.read(sample.data(), static_cast<std::streamsize>(sample.size()));
+    if (file.bad() || !file.is_open()) return make_error(ErrorCode::kIo, "{}: cannot be read", path.string());
+    hash.add({sample.data(), static_cast<size_t>(file.gcount())});
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<HeadKey> route_head_key(const std::filesystem::path& assistant_file, uint32_t layer, const Registry& registry) {
+  Hash hash;
+  hash.add(kRecipe);
+  SAIN_RETURN_IF_ERROR(add_file(hash, assistant_file));
+  hash.add(layer);
+  for (size_t i = 0; i < registry.size(); ++i) {
+    hash.add(registry.snapshot().names[i]);
+    for (const Intent& intent : registry.member(SpecialistId(i)).intents) {
+      hash.add(intent.name);
+      hash.add(intent.examples.size());
+      for (const std::string& example : intent.examples) hash.add(example);
+    }
+  }
+  return hash.finish();
+}
+
+Result<HeadExamples> extract_examples(const Registry& registry, const FeatureExtractor& features,
+                                      const TrainingObserver& observer) {
+  size_t n_examples = 0;
+  for (size_t i = 0; i < registry.size(); ++i)
+    for (const Intent& intent : registry.member(SpecialistId(i)).intents) n_examples += intent.examples.size();
+
+  HeadExamples examples;
+  for (size_t i = 0; i < registry.size(); ++i) {
+    for (const Intent& intent : registry.member(SpecialistId(i)).intents) {
+      for (const std::string& example : intent.examples) {
+        auto values = features(example);
+        if (!values)
+          return make_error(values.error().code, "example \"{}\" of {}/{}: {}", example, registry.snapshot().names[i],
+                            intent.name, values.error().message);
+        examples.n_features = static_cast<uint32_t>(values->size());
+        examples.features.insert(examples.features.end(), values->begin(), values->end());
+        examples.labels.push_back(examples.n_intents);
+        if (observer.progress)
+          observer.progress(static_cast<double>(examples.labels.size()) / static_cast<double>(n_examples));
+      }
+      examples.intent_group.push_back(static_cast<uint32_t>(i));
+      ++examples.n_intents;
+    }
+  }
+  return examples;
+}
+
+Result<Classifier> Classifier::open(const Registry& registry, FeatureExtractor features, const HeadKey& key,
+                                    const std::filesystem::path& head_file, const TrainingObserver& observer,
+                                    Retrain retrain) {
+  Classifier classifier(std::move(features));
+  const size_t n_intents = registry.snapshot().intents.size();
+  if (n_intents == 0) return classifier;
+
+  std::string why = "the router is trained anew";
+  if (retrain == Retrain::kIfStale) {
+    auto head = RouteHead::load(head_file, key);
+    if (head && head->n_intents() == n_intents) {
+      classifier.head_ = *std::move(head);
+      return classifier;
+    }
+    if (head) {
+      why = fmt::format("{}: holds {} intents; the router is trained anew", head_file.string(), head->n_intents());
+    } else if (head.error().code == ErrorCode::kNotFound) {
+      why = "the router is trained once for this assistant and these examples";
+    } else {
+      why = head.error().message + "; the router is trained anew";
+    }
+  }
+  if (observer.say) observer.say(why);
+  SAIN_ASSIGN_OR_RETURN(const HeadExamples examples, extract_examples(registry, classifier.features_, observer));
+  SAIN_ASSIGN_OR_RETURN(classifier.head_, RouteHead::train(examples));
+  if (const Status saved = classifier.head_.save(head_file, key); !saved && observer.say)
+    observer.say(saved.error().message);
+  return classifier;
+}
+
+Result<std::vector<double>> Classifier::classify(std::string_view text) const {
+  if (head_.n_intents() == 0) return std::vector<double>{};
+  SAIN_ASSIGN_OR_RETURN(const std::vector<float> features, features_(text));
+  return head_.probabilities(features);
+}
+
+}  // namespace sain::router

@@ -1,0 +1,110 @@
+#include "router/evaluation.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "router/toml_reader.h"
+
+namespace sain::router {
+namespace {
+
+/// The probability of the most probable specialist: what the threshold is compared with.
+double specialist_score(const RouteDecision& decision) {
+  const auto& p = decision.probabilities;
+  return p.size() > 1 ? *std::max_element(p.begin() + 1, p.end()) : 0;
+}
+
+double quantile(std::vector<double> values, double q) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  return values[std::min(values.size() - 1, static_cast<size_t>(q * static_cast<double>(values.size())))];
+}
+
+double share(size_t part, size_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+/// The chance that a positive scores above a negative; ties count half.
+double area_under_roc(const std::vector<double>& positives, const std::vector<double>& negatives) {
+  double wins = 0;
+  for (const double p : positives)
+    for (const double n : negatives) wins += p > n ? 1 : p == n ? 0.5 : 0;
+  const size_t n_pairs = positives.size() * negatives.size();
+  return n_pairs == 0 ? 0 : wins / static_cast<double>(n_pairs);
+}
+
+double calibration_error(const std::vector<RoutedRequest>& routed) {
+  struct Bin {
+    double confidence = 0;
+    double correct = 0;
+  };
+  std::array<Bin, 10> bins;
+  for (const RoutedRequest& item : routed) {
+    const auto& p = item.decision.probabilities;
+    const auto best = static_cast<size_t>(std::max_element(p.begin(), p.end()) - p.begin());
+    Bin& bin = bins[std::min<size_t>(9, static_cast<size_t>(p[best] * 10))];
+    bin.confidence += p[best];
+    bin.correct += best == index(item.request.label.value_or(kAssistant)) ? 1 : 0;
+  }
+  double error = 0;
+  for (const Bin& bin : bins) error += std::abs(bin.confidence - bin.correct);
+  return routed.empty() ? 0 : error / static_cast<double>(routed.size());
+}
+
+}  // namespace
+
+Result<std::vector<LabelledRequest>> parse_labelled_requests(std::string_view text, const std::string& file,
+                                                             const RegistrySnapshot& registry) {
+  SAIN_ASSIGN_OR_RETURN(const toml::table table, parse_toml(text, file));
+  TomlReader reader(table, file, "");
+  std::vector<LabelledRequest> requests;
+  for (const auto& [key, value] : table) {
+    const std::string_view name = key.str();
+    const auto label = registry.find(name);
+    std::vector<std::string> texts;
+    reader.strings(name, texts);
+    if (!label && name != "out_of_scope")
+      reader.fail(value, name, "is neither a specialist, nor \"assistant\", nor \"out_of_scope\"");
+    for (std::string& request : texts) requests.push_back({std::move(request), label});
+  }
+  SAIN_RETURN_IF_ERROR(reader.finish());
+  return requests;
+}
+
+RouteReport report(const std::vector<RoutedRequest>& routed, const RegistrySnapshot& registry) {
+  const size_t n_members = registry.names.size();
+  RouteReport report;
+  report.confusion.assign(n_members + 1, std::vector<uint32_t>(n_members, 0));
+  std::vector<double> specialist_scores, out_of_scope_scores, times;
+  uint32_t n_correct = 0, n_rejected = 0;
+  for (const RoutedRequest& item : routed) {
+    SAIN_CHECK(item.decision.probabilities.size() == n_members);
+    const auto& label = item.request.label;
+    const SpecialistId target = item.decision.target;
+    ++report.confusion[label ? index(*label) : n_members][index(target)];
+    times.push_back(item.ms);
+    if (label) {
+      ++report.n_in_scope;
+      n_correct += target == *label;
+      if (*label != kAssistant) specialist_scores.push_back(specialist_score(item.decision));
+    } else {
+      ++report.n_out_of_scope;
+      n_rejected += target == kAssistant;
+      out_of_scope_scores.push_back(specialist_score(item.decision));
+    }
+  }
+  report.accuracy = share(n_correct, report.n_in_scope);
+  report.rejected = share(n_rejected, report.n_out_of_scope);
+  report.threshold_at_95 = quantile(specialist_scores, 0.05);
+  report.rejected_at_95 = share(std::count_if(out_of_scope_scores.begin(), out_of_scope_scores.end(),
+                                              [&](double score) { return score < report.threshold_at_95; }),
+                                out_of_scope_scores.size());
+  report.auroc = area_under_roc(specialist_scores, out_of_scope_scores);
+  report.calibration_error = calibration_error(routed);
+  report.median_ms = quantile(times, 0.5);
+  report.p95_ms = quantile(times, 0.95);
+  return report;
+}
+
+}  // namespace sain::router

@@ -1,0 +1,62 @@
+// What happens while a request is answered, in order, for whoever shows or forwards it.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <variant>
+
+#include "engine/session.h"
+#include "router/metrics.h"
+#include "router/route_policy.h"
+
+namespace sain::router {
+
+/// The decision; always the first event of a request.
+struct RouteEvent {
+  RouteDecision decision;
+};
+
+/// What goes on before the answer; never part of it.
+struct StatusEvent {
+  enum class Kind {
+    kAcknowledged,  // the assistant says, in `text`, that it brings in the specialist
+    kLoading,       // `fraction` of the model is in memory
+    kReady,
+  };
+  Kind kind = Kind::kLoading;
+  SpecialistId member = kAssistant;
+  double fraction = 0;
+  std::string text;
+};
+
+/// A piece of the answer: valid UTF-8, not empty.
+struct TokenEvent {
+  SpecialistId by = kAssistant;
+  std::string text;
+};
+
+/// A specialist failed, and the assistant answers instead. Text that came from the specialist is void.
+struct FallbackEvent {
+  SpecialistId from = kAssistant;
+  std::string reason;
+  std::string text;  // what the assistant says about it
+};
+
+/// The answer is complete, or was stopped (finish_reason kCancelled).
+struct DoneEvent {
+  SpecialistId by = kAssistant;
+  engine::FinishReason finish_reason = engine::FinishReason::kStop;
+  size_t n_dropped_turns = 0;  // old turns that had no room in the context
+  RequestTimings timings;
+};
+
+/// There is no answer: the assistant failed too. The last event, in place of DoneEvent.
+struct ErrorEvent {
+  Error error;
+};
+
+using Event = std::variant<RouteEvent, StatusEvent, TokenEvent, FallbackEvent, DoneEvent, ErrorEvent>;
+using EventSink = std::function<void(const Event&)>;         // called by the thread that handles the request
+using StatusSink = std::function<void(const StatusEvent&)>;  // may be empty
+
+}  // namespace sain::router

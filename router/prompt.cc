@@ -1,0 +1,67 @@
+#include "router/prompt.h"
+
+namespace sain::router {
+namespace {
+
+using formats::SpecialTokens;
+using formats::Token;
+
+std::vector<Token> with_bos(const formats::Tokenizer& tokenizer, std::vector<Token> tokens) {
+  const auto bos = tokenizer.bos();
+  if (tokenizer.add_bos() && bos && (tokens.empty() || tokens.front() != *bos)) tokens.insert(tokens.begin(), *bos);
+  return tokens;
+}
+
+std::vector<Token> render_plain(const engine::Model& model, std::span<const Message> messages) {
+  std::string text;
+  for (const Message& message : messages) {
+    if (message.role == "system") {
+      text += message.content + "\n\n";
+    } else {
+      text += (message.role == "user" ? "User: " : "Assistant: ") + message.content + "\n";
+    }
+  }
+  text += "Assistant:";
+  return with_bos(model.tokenizer(), model.tokenizer().encode(text, SpecialTokens::kAsText));
+}
+
+Result<formats::RenderedPrompt> render_template(const engine::Model& model, std::span<const Message> messages,
+                                                std::time_t now) {
+  const formats::Tokenizer& tokenizer = model.tokenizer();
+  const auto piece = [&tokenizer](std::optional<Token> token) {
+    return token ? tokenizer.piece(*token, SpecialTokens::kParse) : std::string();
+  };
+  formats::ChatTemplateInput input;
+  for (const Message& message : messages)
+    input.messages.push_back({{"role", message.role}, {"content", message.content}});
+  input.bos_token = piece(tokenizer.bos());
+  input.eos_token = piece(tokenizer.eos());
+  input.now = now;
+  return model.chat_template()->render(input);
+}
+
+/// The system message joined to the first request.
+std::vector<Message> without_system(std::span<const Message> messages) {
+  std::vector<Message> merged(messages.begin() + 1, messages.end());
+  merged.front().content = messages.front().content + "\n\n" + merged.front().content;
+  return merged;
+}
+
+}  // namespace
+
+Result<std::vector<Token>> render_prompt(const engine::Model& model, std::span<const Message> messages,
+                                         std::time_t now) {
+  if (model.chat_template() == nullptr) return render_plain(model, messages);
+  auto rendered = render_template(model, messages, now);
+  if (!rendered && rendered.error().code == ErrorCode::kInvalidArgument && messages.size() > 1 &&
+      messages.front().role == "system")
+    rendered = render_template(model, without_system(messages), now);
+  if (!rendered) return std::move(rendered).error();
+  return with_bos(model.tokenizer(), model.tokenizer().encode(rendered->segments()));
+}
+
+std::vector<std::string> plain_stop_strings() {
+  return {"\nUser:", "\nAssistant:"};
+}
+
+}  // namespace sain::router

@@ -1,0 +1,24 @@
+// From messages to the tokens of a prompt, as a model wants them.
+#pragma once
+
+#include <ctime>
+#include <span>
+#include <vector>
+
+#include "engine/model.h"
+#include "formats/result.h"
+#include "router/context_manager.h"
+
+namespace sain::router {
+
+/// Renders the model's own chat template, with BOS where the model asks for it, ready for the answer. A template that
+/// refuses a system message gets it as the head of the first request. A model without a template gets plain
+/// "User:" and "Assistant:" lines; see plain_stop_strings(). Message text is never read as special tokens.
+/// Errors: those of the template.
+Result<std::vector<formats::Token>> render_prompt(const engine::Model& model, std::span<const Message> messages,
+                                                  std::time_t now);
+
+/// What ends an answer of a model without a chat template.
+std::vector<std::string> plain_stop_strings();
+
+}  // namespace sain::router

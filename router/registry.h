@@ -1,0 +1,46 @@
+// Who can answer: the assistant and the specialists, and which intents belong to whom.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "router/config.h"
+
+namespace sain::router {
+
+/// A member by its place in RegistrySnapshot::members; the assistant is the first.
+enum class SpecialistId : uint32_t {};
+inline constexpr SpecialistId kAssistant{0};
+constexpr size_t index(SpecialistId id) {
+  return static_cast<size_t>(id);
+}
+
+/// What a decision needs to know; a value of its own, so that a decision depends on nothing that changes.
+struct RegistrySnapshot {
+  std::vector<std::string> names;          // by SpecialistId; names[0] is "assistant"
+  std::string assistant_name;              // how the assistant calls itself
+  std::vector<std::string> intents;        // "coding/regex", all members' in order
+  std::vector<SpecialistId> intent_owner;  // by intent
+
+  /// By the name that stands after an @: a specialist's, "assistant" or the assistant's own, in any letter case.
+  std::optional<SpecialistId> find(std::string_view name) const;
+};
+
+/// The members of a configuration. Immutable.
+class Registry {
+ public:
+  explicit Registry(const Config& config);
+
+  const RegistrySnapshot& snapshot() const { return snapshot_; }
+  const MemberConfig& member(SpecialistId id) const { return members_[index(id)]; }
+  size_t size() const { return members_.size(); }
+
+ private:
+  std::vector<MemberConfig> members_;
+  RegistrySnapshot snapshot_;
+};
+
+}  // namespace sain::router

@@ -1,0 +1,117 @@
+// The file of a RouteHead, little-endian:
+//   8 bytes "SAINHEAD", u32 version, u32 n_intents, u32 n_features, f64 temperature, 32 bytes key,
+//   f32 mean[n_features], inverse_deviation[n_features], weights[n_intents * n_features], bias[n_intents],
+//   32 bytes BLAKE2b of all that stands before.
+#include <sodium.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "router/atomic_file.h"
+#include "router/route_head.h"
+
+namespace sain::router {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the file holds the machine's own numbers");
+
+constexpr std::string_view kMagic = "SAINHEAD";
+constexpr uint32_t kVersion = 1;
+constexpr size_t kDigestBytes = 32;
+constexpr size_t kHeaderBytes = 8 + 4 + 4 + 4 + 8 + 32;
+constexpr uint64_t kMaxBytes = uint64_t{1} << 30;
+
+template <class T>
+void append(std::string& out, const T& value) {
+  out.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+void append(std::string& out, const std::vector<float>& values) {
+  out.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+}
+
+template <class T>
+T take(std::string_view& in) {
+  T value;
+  std::memcpy(&value, in.data(), sizeof value);
+  in.remove_prefix(sizeof value);
+  return value;
+}
+
+std::vector<float> take_floats(std::string_view& in, size_t n) {
+  std::vector<float> values(n);
+  std::memcpy(values.data(), in.data(), n * sizeof(float));
+  in.remove_prefix(n * sizeof(float));
+  return values;
+}
+
+std::array<unsigned char, kDigestBytes> digest(std::string_view bytes) {
+  std::array<unsigned char, kDigestBytes> out;
+  crypto_generichash(out.data(), out.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+                     nullptr, 0);
+  return out;
+}
+
+}  // namespace
+
+Status RouteHead::save(const std::filesystem::path& path, const HeadKey& key) const {
+  std::string out(kMagic);
+  append(out, kVersion);
+  append(out, n_intents());
+  append(out, n_features());
+  append(out, temperature_);
+  append(out, key);
+  append(out, mean_);
+  append(out, inverse_deviation_);
+  append(out, weights_);
+  append(out, bias_);
+  append(out, digest(out));
+  return write_file_atomically(path, out, FileAccess::kDefault);
+}
+
+Result<RouteHead> RouteHead::load(const std::filesystem::path& path, const HeadKey& key) {
+  std::error_code error;
+  const uint64_t n_bytes = std::filesystem::file_size(path, error);
+  if (error == std::errc::no_such_file_or_directory)
+    return make_error(ErrorCode::kNotFound, "{}: there is no such file", path.string());
+  if (error) return make_error(ErrorCode::kIo, "{}: {}", path.string(), error.message());
+  const auto corrupt = [&path](std::string_view what) {
+    return make_error(ErrorCode::kCorrupt, "{}: {}", path.string(), what);
+  };
+  if (n_bytes < kHeaderBytes + kDigestBytes || n_bytes > kMaxBytes)
+    return corrupt(fmt::format("a router head does not have {} bytes", n_bytes));
+  std::ifstream file(path, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  if (bytes.size() != n_bytes) return make_error(ErrorCode::kIo, "{}: cannot be read", path.string());
+
+  std::string_view in(bytes);
+  if (in.substr(0, kMagic.size()) != kMagic) return corrupt("is not a router head");
+  in.remove_prefix(kMagic.size());
+  if (const auto version = take<uint32_t>(in); version != kVersion)
+    return corrupt(fmt::format("expected version {}, found {}", kVersion, version));
+  const auto body = std::string_view(bytes).substr(0, bytes.size() - kDigestBytes);
+  if (std::memcmp(digest(body).data(), bytes.data() + body.size(), kDigestBytes) != 0)
+    return corrupt("its checksum does not match its content");
+
+  RouteHead head;
+  const size_t n_intents = take<uint32_t>(in), n_features = take<uint32_t>(in);
+  head.temperature_ = take<double>(in);
+  const auto found_key = take<HeadKey>(in);
+  if (n_intents == 0 || n_features == 0 || !(head.temperature_ > 0) ||
+      (in.size() - kDigestBytes) / sizeof(float) != n_features * 2 + n_intents * n_features + n_intents)
+    return corrupt(fmt::format("its size does not fit {} intents of {} features", n_intents, n_features));
+  if (found_key != key)
+    return make_error(ErrorCode::kInvalidArgument, "{}: was trained for another assistant or other examples",
+                      path.string());
+  head.mean_ = take_floats(in, n_features);
+  head.inverse_deviation_ = take_floats(in, n_features);
+  head.weights_ = take_floats(in, n_intents * n_features);
+  head.bias_ = take_floats(in, n_intents);
+  return head;
+}
+
+}  // namespace sain::router

@@ -1,0 +1,78 @@
+#include "router/routed_chat.h"
+
+#include <algorithm>
+#include <system_error>
+
+#include "router/catalog.h"
+
+namespace sain::router {
+namespace {
+
+/// One file a key, so that two configurations do not train each other's head away.
+std::filesystem::path head_file(const HeadKey& key) {
+  std::string name = "route-";
+  for (size_t i = 0; i < 8; ++i) name += fmt::format("{:02x}", key[i]);
+  return cache_dir() / "router" / (name + ".head");
+}
+
+/// By SpecialistId. A specialist that cannot be found keeps its name for a path: loading it will fail, and say so.
+Result<std::vector<std::filesystem::path>> model_files(const Config& config, const TrainingObserver& observer) {
+  std::vector<std::filesystem::path> files;
+  SAIN_ASSIGN_OR_RETURN(std::filesystem::path assistant, model_file(config, config.assistant));
+  files.push_back(std::move(assistant));
+  for (const MemberConfig& member : config.specialists) {
+    auto file = model_file(config, member);
+    if (!file && observer.say)
+      observer.say(fmt::format("the {} specialist is missing: {}", member.name, file.error().message));
+    files.push_back(file ? *std::move(file) : std::filesystem::path(member.model));
+  }
+  return files;
+}
+
+}  // namespace
+
+Result<std::filesystem::path> model_file(const Config& config, const MemberConfig& member) {
+  std::error_code ignored;
+  const std::filesystem::path beside = config.directory / member.model;
+  if (!config.directory.empty() && std::filesystem::is_regular_file(beside, ignored)) return beside;
+  auto file = resolve_model(member.model);
+  if (!file) return make_error(file.error().code, "{}: model: {}", config.file, file.error().message);
+  return file;
+}
+
+Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const RoutedChatOptions& options) {
+  SAIN_ASSIGN_OR_RETURN(const std::vector<std::filesystem::path> files, model_files(config, options.observer));
+  const bool is_exact = options.precision == engine::Precision::kExact;
+  std::unique_ptr<RoutedChat> chat(new RoutedChat(config, options.threads ? options.threads : config.threads));
+  const Registry& registry = chat->registry_;
+
+  chat->residency_ = std::make_unique<Residency>(
+      gguf_model_source(config.context_length, is_exact ? 4 : 2), files, config.memory_budget_bytes,
+      config.unload_after_answer ? KeepLoaded::kWhileLeased : KeepLoaded::kUntilNeeded);
+  SAIN_ASSIGN_OR_RETURN(chat->assistant_, chat->residency_->acquire(kAssistant, options.on_status));
+
+  SAIN_ASSIGN_OR_RETURN(ModelRunner runner,
+                        ModelRunner::create(registry, chat->pool_, chat->assistant_.model(), config.routing.layer,
+                                            {config.context_length, options.precision}));
+  chat->runner_ = std::make_unique<ModelRunner>(std::move(runner));
+  ModelRunner* const run = chat->runner_.get();
+
+  SAIN_ASSIGN_OR_RETURN(const HeadKey key, route_head_key(files.front(), config.routing.layer, registry));
+  SAIN_ASSIGN_OR_RETURN(Classifier classifier,
+                        Classifier::open(
+                            registry, [run](std::string_view text) { return run->features(text); }, key, head_file(key),
+                            options.observer, options.retrain));
+  chat->classifier_ = std::make_unique<Classifier>(std::move(classifier));
+
+  CoordinatorParts parts;
+  parts.classify = [classify = chat->classifier_.get()](std::string_view text) { return classify->classify(text); };
+  parts.answer = [run](SpecialistId id, const ModelLease& lease, const ContextManager& context,
+                       std::string_view request, std::stop_token stop, engine::TokenSink& sink) {
+    return run->answer(id, lease.model(), context, request, stop, sink);
+  };
+  chat->coordinator_ = std::make_unique<Coordinator>(registry, *chat->residency_, RoutePolicy{config.routing.threshold},
+                                                     std::move(parts));
+  return chat;
+}
+
+}  // namespace sain::router

@@ -1,0 +1,59 @@
+// A configuration brought to life: everything that answers routed requests, put together.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/session.h"
+#include "engine/thread_pool.h"
+#include "router/classifier.h"
+#include "router/config.h"
+#include "router/coordinator.h"
+#include "router/model_runner.h"
+#include "router/registry.h"
+#include "router/residency.h"
+
+namespace sain::router {
+
+struct RoutedChatOptions {
+  engine::Precision precision = engine::Precision::kFast;
+  unsigned threads = 0;  // 0: what the configuration says
+  Retrain retrain = Retrain::kIfStale;
+  StatusSink on_status = {};       // while the assistant loads
+  TrainingObserver observer = {};  // while the router is trained, and about specialists that are missing
+};
+
+/// Owns a pool, the assistant (loaded for as long as this lives) and the parts around it. Used by one thread.
+class RoutedChat {
+ public:
+  /// Loads the assistant, and the router's head or trains it. A specialist whose model is missing is only told to the
+  /// observer: its requests fall back to the assistant. Errors: the assistant's, and those of training.
+  static Result<std::unique_ptr<RoutedChat>> open(const Config& config, const RoutedChatOptions& options);
+
+  const Config& config() const { return config_; }
+  const Registry& registry() const { return registry_; }
+  const Residency& residency() const { return *residency_; }
+  Coordinator& coordinator() { return *coordinator_; }
+
+  /// The features that the router sees, for measurements.
+  Result<std::vector<float>> features(std::string_view text) { return runner_->features(text); }
+
+ private:
+  RoutedChat(const Config& config, unsigned threads) : config_(config), registry_(config), pool_(threads) {}
+
+  // In this order: the later ones refer to the earlier ones.
+  Config config_;
+  Registry registry_;
+  engine::ThreadPool pool_;
+  std::unique_ptr<Residency> residency_;
+  ModelLease assistant_;
+  std::unique_ptr<ModelRunner> runner_;
+  std::unique_ptr<Classifier> classifier_;
+  std::unique_ptr<Coordinator> coordinator_;
+};
+
+/// The file of a member's model: relative to the configuration, else as resolve_model() finds it.
+Result<std::filesystem::path> model_file(const Config& config, const MemberConfig& member);
+
+}  // namespace sain::router

@@ -1,0 +1,163 @@
+// sain eval: how good a model is on a text.
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "engine/kl_divergence.h"
+#include "engine/perplexity.h"
+#include "tools/commands/commands.h"
+#include "tools/commands/exit_code.h"
+#include "tools/commands/options.h"
+#include "tools/interrupt.h"
+#include "tools/progress_bar.h"
+
+namespace sain::tools {
+namespace {
+
+using engine::Token;
+
+struct Options {
+  std::string model, reference, file;
+  RunOptions run;
+  uint32_t context = 512;
+  uint32_t chunks = 0;  // 0: all
+  bool json = false;
+};
+
+/// The text's tokens, no more than --chunks need.
+std::vector<Token> text_tokens(const Options& options, const std::string& text, const engine::Model& model) {
+  std::vector<Token> tokens = model.tokenizer().encode(text, formats::SpecialTokens::kAsText);
+  const size_t wanted = size_t{options.chunks} * options.context;
+  if (wanted > 0 && wanted < tokens.size()) tokens.resize(wanted);
+  return tokens;
+}
+
+std::function<void(size_t, size_t)> shown_on(ProgressBar& bar) {
+  return [&bar](size_t done, size_t n) {
+    bar.show_fraction(static_cast<double>(done) / static_cast<double>(n), fmt::format("chunk {} of {}", done, n));
+  };
+}
+
+Result<engine::Session> make_session(const Options& options, const engine::Model& model, engine::ThreadPool& pool) {
+  return engine::Session::create(model, pool,
+                                 {.context_length = options.context, .precision = options.run.precision()});
+}
+
+Status finish_output() {
+  if (std::fflush(stdout) == 0) return {};
+  return make_error(ErrorCode::kIo, "standard output: the result could not be written");
+}
+
+Status eval_ppl(const Options& options) {
+  SAIN_RETURN_IF_ERROR(options.run.check());
+  SAIN_ASSIGN_OR_RETURN(const std::string text, read_text(options.file));
+  const Interrupt interrupt;
+  SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded, load_model(options.model, interrupt.token()));
+  engine::ThreadPool pool(options.run.threads);
+  SAIN_ASSIGN_OR_RETURN(engine::Session session, make_session(options, *loaded.model, pool));
+  ProgressBar bar("perplexity");
+  SAIN_ASSIGN_OR_RETURN(
+      const engine::PerplexityResult result,
+      engine::perplexity(session, text_tokens(options, text, *loaded.model),
+                         {.context = options.context, .stop = interrupt.token(), .on_progress = shown_on(bar)}));
+  bar.clear();
+  if (options.json) {
+    const nlohmann::ordered_json json = {{"perplexity", result.ppl_all}, {"perplexity_second_half", result.ppl_half},
+                                         {"tokens", result.n_tokens},    {"chunks", result.n_chunks},
+                                         {"context", options.context},   {"chunk_nll", result.chunk_nll}};
+    fmt::print("{}\n", json.dump());
+  } else {
+    fmt::print("perplexity {:.4f} over {} tokens in {} chunks of {}\n", result.ppl_all, result.n_tokens,
+               result.n_chunks, options.context);
+    fmt::print("perplexity {:.4f} where only the second half of each chunk counts\n", result.ppl_half);
+  }
+  return finish_output();
+}
+
+/// Both models must read the same tokens, or their predictions cannot be compared.
+Status check_same_tokens(const std::vector<Token>& reference, const std::vector<Token>& model) {
+  if (reference == model) return {};
+  const auto [a, b] = std::mismatch(reference.begin(), reference.end(), model.begin(), model.end());
+  return make_error(ErrorCode::kInvalidArgument, "the two models read the text as different tokens, from token {} on",
+                    a - reference.begin());
+}
+
+Status eval_kld(const Options& options) {
+  SAIN_RETURN_IF_ERROR(options.run.check());
+  SAIN_ASSIGN_OR_RETURN(const std::string text, read_text(options.file));
+  const Interrupt interrupt;
+  SAIN_ASSIGN_OR_RETURN(const LoadedModel reference, load_model(options.reference, interrupt.token()));
+  SAIN_ASSIGN_OR_RETURN(const LoadedModel model, load_model(options.model, interrupt.token()));
+  const std::vector<Token> tokens = text_tokens(options, text, *reference.model);
+  engine::ThreadPool pool(options.run.threads);
+  SAIN_ASSIGN_OR_RETURN(engine::Session reference_session, make_session(options, *reference.model, pool));
+  SAIN_ASSIGN_OR_RETURN(engine::Session model_session, make_session(options, *model.model, pool));
+  if (reference.model->config().vocab_size == model.model->config().vocab_size) {
+    SAIN_RETURN_IF_ERROR(check_same_tokens(tokens, text_tokens(options, text, *model.model)));
+  }
+  ProgressBar bar("comparing");
+  SAIN_ASSIGN_OR_RETURN(
+      const engine::KlDivergence result,
+      engine::kl_divergence(reference_session, model_session, tokens,
+                            {.context = options.context, .stop = interrupt.token(), .on_progress = shown_on(bar)}));
+  bar.clear();
+  if (options.json) {
+    const nlohmann::ordered_json json = {{"mean_kld", result.mean_kld},
+                                         {"max_kld", result.max_kld},
+                                         {"top1_agreement", result.top1_agreement},
+                                         {"tokens", result.n_tokens}};
+    fmt::print("{}\n", json.dump());
+  } else {
+    fmt::print("KL divergence from the reference, over {} tokens: mean {:.6f}, greatest {:.6f} nats\n", result.n_tokens,
+               result.mean_kld, result.max_kld);
+    fmt::print("the same most likely token for {:.2f} % of them\n", 100 * result.top1_agreement);
+  }
+  return finish_output();
+}
+
+void add_common(CLI::App& command, Options& options) {
+  command.add_option("-f,--file", options.file, "The text, UTF-8; -: standard input")->required()->type_name("TEXT");
+  command
+      .add_option("--ctx", options.context,
+                  "Tokens per chunk; chunks do not overlap, and what does not fill one is left out")
+      ->check(CLI::Range(4u, 1u << 30))
+      ->capture_default_str()
+      ->type_name("N");
+  command.add_option("--chunks", options.chunks, "Only the first N chunks")
+      ->check(CLI::Range(1u, 1u << 30))
+      ->type_name("N");
+  command.add_flag("--json", options.json, "Print one JSON object");
+  add_run_options(command, options.run);
+}
+
+}  // namespace
+
+void add_eval_command(CLI::App& app, int& exit_code) {
+  CLI::App* eval = app.add_subcommand("eval", "Measure a model on a text: perplexity, distance from another model");
+  eval->require_subcommand(1);
+  const auto options = std::make_shared<Options>();
+
+  CLI::App* ppl = eval->add_subcommand("ppl", "Perplexity: how well the model predicts the text; lower is better");
+  add_model_option(*ppl, options->model);
+  add_common(*ppl, *options);
+  ppl->footer("Example:\n  sain eval ppl -m smollm2-135m-instruct -f book.txt --ctx 512 --chunks 8");
+  ppl->callback([options, &exit_code] {
+    const Status status = eval_ppl(*options);
+    exit_code = status ? kSuccess : fail("eval ppl", status.error());
+  });
+
+  CLI::App* kld = eval->add_subcommand("kld", "KL divergence of the model's predictions from a reference's");
+  add_model_option(*kld, options->model);
+  kld->add_option("--reference", options->reference, "The model to compare with, of the same vocabulary")
+      ->required()
+      ->type_name("FILE");
+  add_common(*kld, *options);
+  kld->footer("Example:\n  sain eval kld -m model-q4.gguf --reference model-f16.gguf -f book.txt --ctx 512");
+  kld->callback([options, &exit_code] {
+    const Status status = eval_kld(*options);
+    exit_code = status ? kSuccess : fail("eval kld", status.error());
+  });
+}
+
+}  // namespace sain::tools

@@ -1,0 +1,177 @@
+#include "tools/commands/options.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <limits>
+#include <optional>
+
+#include "engine/utf8.h"
+#include "router/catalog.h"
+#include "tools/progress_bar.h"
+
+namespace sain::tools {
+namespace {
+
+/// All of `text` as a number of T, or nothing.
+template <class T>
+std::optional<T> parse_number(std::string_view text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+  return text;
+}
+
+}  // namespace
+
+Status RunOptions::check() const {
+  if (device != "cpu") {
+    return make_error(ErrorCode::kUnsupported, "--device {} is not available in this build; there is: cpu", device);
+  }
+  if (kv != "f16") {
+    return make_error(ErrorCode::kUnsupported, "--kv {} is not available in this build; there is: f16", kv);
+  }
+  if (!sinks.empty() || !window.empty()) {
+    return make_error(ErrorCode::kUnsupported, "--sinks and --window are not available in this build");
+  }
+  return {};
+}
+
+void add_run_options(CLI::App& command, RunOptions& options) {
+  command.add_option("-t,--threads", options.threads, "Threads to compute with (default: the physical cores)")
+      ->check(CLI::Range(1u, 1024u))
+      ->type_name("N");
+  command.add_option("--device", options.device, "Where to compute: cpu")->capture_default_str()->type_name("DEVICE");
+  CLI::Option* kv = command.add_option("--kv", options.kv, "Type of the KV cache: f16")->type_name("TYPE");
+  kv->capture_default_str();
+  command
+      .add_flag("--exact", options.exact,
+                "Reference precision: fp32 activations and KV cache; slower, the same everywhere")
+      ->excludes(kv);
+  const std::string hidden;
+  command.add_option("--sinks", options.sinks)->group(hidden);
+  command.add_option("--window", options.window)->group(hidden);
+}
+
+void add_model_option(CLI::App& command, std::string& model) {
+  command.add_option("-m,--model", model, "A GGUF file, or a name that `sain models list` shows")
+      ->required()
+      ->type_name("FILE");
+}
+
+Result<LoadedModel> load_model(std::string_view name_or_path, std::stop_token stop) {
+  const auto start = std::chrono::steady_clock::now();
+  SAIN_ASSIGN_OR_RETURN(const std::filesystem::path path, router::resolve_model(name_or_path));
+  ProgressBar bar("loading " + path.filename().string());
+  SAIN_ASSIGN_OR_RETURN(
+      engine::Model model,
+      engine::Model::load(
+          {.path = path, .on_progress = [&](double fraction) { bar.show_fraction(fraction); }, .stop = stop}));
+  bar.clear();
+  for (const std::string& warning : model.warnings()) fmt::print(stderr, "sain: warning: {}\n", warning);
+  LoadedModel loaded{.model = std::make_unique<engine::Model>(std::move(model))};
+  loaded.load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return loaded;
+}
+
+void SamplerFlags::add_to(CLI::App& command) {
+  const auto add = [&](const char* name, auto& value, const char* help, const char* type) {
+    command.add_option(name, value, help)->capture_default_str()->type_name(type)->group("Sampling");
+  };
+  add("--temp,--temperature", options_.temperature, "Randomness; 0 always takes the most likely token", "T");
+  add("--seed", options_.seed, "The same seed gives the same answer", "SEED");
+  add("--top-k", options_.top_k, "Only the K most likely tokens; 0: off", "K");
+  add("--top-p", options_.top_p, "Only the most likely tokens that together have probability P", "P");
+  add("--min-p", options_.min_p, "Only tokens at least P times as likely as the most likely", "P");
+  add("--typical-p", options_.typical_p, "Locally typical sampling with mass P", "P");
+  add("--repetition-penalty", options_.repetition_penalty, "Makes tokens used before less likely; 1: off", "X");
+  add("--frequency-penalty", options_.frequency_penalty, "Taken off a token's logit for each earlier use", "X");
+  add("--presence-penalty", options_.presence_penalty, "Taken off a token's logit if used before", "X");
+  add("--penalty-last-n", options_.penalty_last_n, "Tokens that the three penalties look back on; -1: all", "N");
+  add("--dry-multiplier", options_.dry_multiplier, "Strength of DRY, which stops verbatim repetition; 0: off", "X");
+  add("--dry-base", options_.dry_base, "DRY grows by this factor with each repeated token", "X");
+  add("--dry-allowed-length", options_.dry_allowed_length, "Repetitions shorter than this are free of DRY", "N");
+  add("--dry-last-n", options_.dry_last_n, "Tokens that DRY looks back on; -1: all", "N");
+  command.add_option("--dry-breaker", options_.dry_breakers, "Text that ends a repetition for DRY; may be given again")
+      ->type_name("TEXT")
+      ->group("Sampling")
+      ->allow_extra_args(false);
+  command.add_option("--logit-bias", logit_bias_, "Added to a token's logit, -inf forbids it; may be given again")
+      ->type_name("ID=BIAS")
+      ->group("Sampling")
+      ->allow_extra_args(false);
+}
+
+Result<engine::SamplerOptions> SamplerFlags::options() const {
+  engine::SamplerOptions options = options_;
+  for (const std::string& pair : logit_bias_) {
+    const size_t equals = pair.find('=');
+    const auto token = parse_number<formats::Token>(std::string_view(pair).substr(0, equals));
+    const auto bias =
+        equals == std::string::npos ? std::nullopt : parse_number<float>(std::string_view(pair).substr(equals + 1));
+    if (!token || !bias) {
+      return make_error(ErrorCode::kInvalidArgument, "--logit-bias: expected ID=BIAS, found '{}'", pair);
+    }
+    options.logit_bias.emplace_back(*token, *bias);
+  }
+  // The vocabulary is not known yet: Sampler::create() checks the ids again.
+  SAIN_RETURN_IF_ERROR(engine::Sampler::validate(options, std::numeric_limits<formats::Token>::max()));
+  return options;
+}
+
+Result<std::vector<formats::Token>> parse_tokens(std::string_view list) {
+  std::vector<formats::Token> tokens;
+  for (size_t begin = 0; begin <= list.size();) {
+    const size_t comma = std::min(list.find(',', begin), list.size());
+    const std::string_view item = trimmed(list.substr(begin, comma - begin));
+    const auto token = parse_number<formats::Token>(item);
+    if (!token) {
+      return make_error(ErrorCode::kInvalidArgument,
+                        "--tokens: expected token ids as in 1,2,3, found '{}' as number {}", item, tokens.size() + 1);
+    }
+    tokens.push_back(*token);
+    begin = comma + 1;
+  }
+  return tokens;
+}
+
+Status check_utf8(std::string_view what, std::string_view text) {
+  const size_t valid = engine::valid_utf8_prefix(text);
+  if (valid == text.size()) return {};
+  return make_error(ErrorCode::kInvalidArgument, "{}: expected UTF-8, found the byte 0x{:02x} at offset {}", what,
+                    static_cast<unsigned char>(text[valid]), valid);
+}
+
+Result<std::string> read_text(const std::string& path) {
+  constexpr size_t kMost = size_t{256} << 20;
+  const bool is_stdin = path == "-";
+  const std::string name = is_stdin ? "standard input" : path;
+  const std::unique_ptr<FILE, int (*)(FILE*)> file(is_stdin ? stdin : std::fopen(path.c_str(), "rb"),
+                                                   [](FILE* f) { return f == stdin ? 0 : std::fclose(f); });
+  if (!file) {
+    return make_error(errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo, "{}: {}", name, std::strerror(errno));
+  }
+  std::string text;
+  std::vector<char> buffer(1 << 16);
+  while (const size_t n = std::fread(buffer.data(), 1, buffer.size(), file.get())) {
+    text.append(buffer.data(), n);
+    if (text.size() > kMost) {
+      return make_error(ErrorCode::kResourceExhausted, "{}: expected at most {} MiB of text", name, kMost >> 20);
+    }
+  }
+  if (std::ferror(file.get())) return make_error(ErrorCode::kIo, "{}: {}", name, std::strerror(errno));
+  SAIN_RETURN_IF_ERROR(check_utf8(name, text));
+  return text;
+}
+
+}  // namespace sain::tools

@@ -1,0 +1,72 @@
+// Options that several commands share: which model, how it runs, how tokens are chosen.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/model.h"
+#include "engine/sampler.h"
+#include "engine/session.h"
+#include "engine/thread_pool.h"
+#include "formats/result.h"
+
+namespace sain::tools {
+
+/// What the command line says about running models. Scripts may use every spelling of the command line's contract;
+/// what this build cannot do is not in --help, and check() refuses it.
+struct RunOptions {
+  unsigned threads = 0;  // 0: as many as physical cores
+  std::string device = "cpu";
+  std::string kv = "f16";
+  bool exact = false;
+  std::string sinks, window;  // not in this build
+
+  /// Errors: kUnsupported for what this build cannot do; kInvalidArgument for what no build could.
+  Status check() const;
+  engine::Precision precision() const { return exact ? engine::Precision::kExact : engine::Precision::kFast; }
+};
+
+/// -t, --device, --kv, --exact.
+void add_run_options(CLI::App& command, RunOptions& options);
+
+/// -m: a path or a name of the catalogue.
+void add_model_option(CLI::App& command, std::string& model);
+
+/// A model ready to run, and how long that took.
+struct LoadedModel {
+  std::unique_ptr<engine::Model> model;
+  double load_ms = 0;
+};
+
+/// Resolves `name_or_path` and loads it, with a progress bar on a terminal; prints the model's warnings to stderr.
+Result<LoadedModel> load_model(std::string_view name_or_path, std::stop_token stop);
+
+/// The sampler's options as flags.
+class SamplerFlags {
+ public:
+  void add_to(CLI::App& command);
+
+  /// Errors: kInvalidArgument naming the option and its value.
+  Result<engine::SamplerOptions> options() const;
+
+ private:
+  engine::SamplerOptions options_;
+  std::vector<std::string> logit_bias_;
+};
+
+/// "1,2,3" as token ids; spaces around them are fine. Errors: kInvalidArgument (not a list of integers).
+Result<std::vector<formats::Token>> parse_tokens(std::string_view list);
+
+/// The content of a file, or of standard input for "-". Errors: kNotFound, kIo, kInvalidArgument (not UTF-8, with
+/// the place), kResourceExhausted (over 256 MiB).
+Result<std::string> read_text(const std::string& path);
+
+/// `text` if it is valid UTF-8. `what` names its source in the error.
+Status check_utf8(std::string_view what, std::string_view text);
+
+}  // namespace sain::tools

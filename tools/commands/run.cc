@@ -1,0 +1,178 @@
+// sain run: one prompt, one model, one answer.
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "engine/session.h"
+#include "tools/commands/commands.h"
+#include "tools/commands/exit_code.h"
+#include "tools/commands/options.h"
+#include "tools/commands/prompt.h"
+#include "tools/interrupt.h"
+#include "tools/process_memory.h"
+
+namespace sain::tools {
+namespace {
+
+using engine::Token;
+
+struct Options {
+  std::string model;
+  RunOptions run;
+  SamplerFlags sampler;
+  std::string prompt, file, tokens, system;
+  bool raw = false, special = false, ignore_end = false, json = false;
+  uint32_t max_tokens = 512;
+  uint32_t context = 0;
+  std::vector<std::string> stop_strings;
+};
+
+/// Shows the answer while it grows.
+class TerminalSink : public engine::TokenSink {
+ public:
+  explicit TerminalSink(bool silent) : silent_(silent) {}
+  void on_text(std::string_view text) override {
+    if (silent_ || text.empty()) return;
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+    ends_line_ = text.back() == '\n';
+  }
+  void end_line() {
+    if (!silent_ && !ends_line_) std::fputc('\n', stdout);
+  }
+
+ private:
+  bool silent_;
+  bool ends_line_ = true;
+};
+
+/// The text of -p and -f: either, or the instruction, an empty line, and the file.
+Result<std::string> prompt_text(const Options& options) {
+  SAIN_RETURN_IF_ERROR(check_utf8("--prompt", options.prompt));
+  std::string text = options.prompt;
+  if (!options.file.empty()) {
+    SAIN_ASSIGN_OR_RETURN(const std::string content, read_text(options.file));
+    if (!text.empty()) text += "\n\n";
+    text += content;
+  }
+  if (text.empty()) return make_error(ErrorCode::kInvalidArgument, "the prompt is empty: give -p, -f or --tokens");
+  return text;
+}
+
+Result<std::vector<Token>> prompt_tokens(const Options& options, const std::string& text, const engine::Model& model) {
+  if (!options.tokens.empty()) return parse_tokens(options.tokens);
+  if (!options.raw && model.chat_template() != nullptr) return chat_prompt(model, options.system, text);
+  if (!options.raw) {
+    if (!options.system.empty()) {
+      return make_error(ErrorCode::kInvalidArgument, "--system: {} has no chat template to put it in", options.model);
+    }
+    fmt::print(stderr, "sain: {} has no chat template: it continues the prompt as it stands\n", options.model);
+  }
+  const auto special = options.special ? formats::SpecialTokens::kParse : formats::SpecialTokens::kAsText;
+  return with_bos(model.tokenizer().encode(text, special), model.tokenizer());
+}
+
+void print_json(const engine::Generation& answer, const std::vector<Token>& prompt, double load_ms,
+                const engine::Session& session) {
+  const engine::Timings& timings = answer.timings;
+  const nlohmann::ordered_json json = {
+      {"prompt_tokens", prompt},
+      {"tokens", answer.tokens},
+      {"text", answer.text},
+      {"finish_reason", engine::to_string(answer.finish_reason)},
+      {"timings",
+       {{"load_ms", load_ms},
+        {"first_token_ms", timings.first_token_ms},
+        {"prefill_tokens", timings.prefill_tokens},
+        {"prefill_ms", timings.prefill_ms},
+        {"decode_tokens", timings.decode_tokens},
+        {"decode_ms", timings.decode_ms}}},
+      {"memory",
+       {{"peak_rss_bytes", peak_rss_bytes()},
+        {"kv_bytes", session.kv_bytes()},
+        {"weights_bytes", session.model().weights_bytes()}}},
+  };
+  fmt::print("{}\n", json.dump());
+}
+
+Result<int> run(const Options& options) {
+  SAIN_RETURN_IF_ERROR(options.run.check());
+  SAIN_ASSIGN_OR_RETURN(const engine::SamplerOptions sampler, options.sampler.options());
+  SAIN_RETURN_IF_ERROR(check_utf8("--system", options.system));
+  std::string text;
+  if (options.tokens.empty()) {
+    SAIN_ASSIGN_OR_RETURN(text, prompt_text(options));
+  } else {
+    SAIN_RETURN_IF_ERROR(parse_tokens(options.tokens));
+  }
+
+  const Interrupt interrupt;
+  SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded, load_model(options.model, interrupt.token()));
+  SAIN_ASSIGN_OR_RETURN(const std::vector<Token> prompt, prompt_tokens(options, text, *loaded.model));
+  engine::ThreadPool pool(options.run.threads);
+  SAIN_ASSIGN_OR_RETURN(engine::Session session, engine::Session::create(*loaded.model, pool,
+                                                                         {.context_length = options.context,
+                                                                          .precision = options.run.precision()}));
+  TerminalSink sink(options.json);
+  SAIN_ASSIGN_OR_RETURN(const engine::Generation answer, session.generate(prompt,
+                                                                          {.max_tokens = options.max_tokens,
+                                                                           .ignore_end = options.ignore_end,
+                                                                           .stop_strings = options.stop_strings,
+                                                                           .sampler = sampler},
+                                                                          interrupt.token(), sink));
+  sink.end_line();
+  if (options.json) print_json(answer, prompt, loaded.load_ms, session);
+  if (std::fflush(stdout) != 0) return make_error(ErrorCode::kIo, "standard output: the answer could not be written");
+  return answer.finish_reason == engine::FinishReason::kCancelled ? kInterrupted : kSuccess;
+}
+
+}  // namespace
+
+void add_run_command(CLI::App& app, int& exit_code) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("run", "Answer one prompt with one model");
+  add_model_option(*command, options->model);
+  CLI::Option* prompt = command->add_option("-p,--prompt", options->prompt, "The prompt");
+  prompt->type_name("TEXT");
+  CLI::Option* file = command->add_option(
+      "-f,--file", options->file, "A text file as the prompt, or after it where -p is given too; -: standard input");
+  file->type_name("FILE");
+  CLI::Option* tokens =
+      command->add_option("--tokens", options->tokens, "The prompt as token ids, taken as they are: 1,2,3");
+  tokens->type_name("IDS")->excludes(prompt)->excludes(file);
+  CLI::Option* raw =
+      command->add_flag("--raw", options->raw, "Continue the prompt as it stands, without the model's chat template");
+  command->add_flag("--special", options->special, "With --raw: special tokens written in the prompt become tokens")
+      ->needs(raw);
+  command->add_option("--system", options->system, "A system message before the prompt")
+      ->type_name("TEXT")
+      ->excludes(raw)
+      ->excludes(tokens);
+  command->add_option("-n,--max-tokens", options->max_tokens, "The most tokens to generate")
+      ->check(CLI::Range(0u, 1u << 30))
+      ->capture_default_str()
+      ->type_name("N");
+  command->add_flag("--ignore-eos", options->ignore_end, "Go on where the model would end");
+  command->add_option("--stop", options->stop_strings, "End before this text; may be given again")
+      ->type_name("TEXT")
+      ->allow_extra_args(false);
+  command->add_option("--ctx", options->context, "Context in tokens (default: the model's own, at most 4096)")
+      ->check(CLI::Range(1u, 1u << 30))
+      ->type_name("N");
+  command->add_flag("--json", options->json, "Print one JSON object instead of the text");
+  add_run_options(*command, options->run);
+  options->sampler.add_to(*command);
+  command->footer(
+      "The answer goes to standard output as it grows. Ctrl-C ends it early, with exit code 130.\n"
+      "Example:\n"
+      "  sain run -m smollm2-135m-instruct -p 'Name three rivers.' -n 64");
+  command->callback([options, &exit_code] {
+    const Result<int> result = run(*options);
+    exit_code = result ? *result : fail("run", result.error());
+  });
+}
+
+}  // namespace sain::tools

@@ -54,10 +54,11 @@ class ArchitecturesGolden : public ::testing::TestWithParam<std::string> {
       }
     }
     ASSERT_EQ(cases.size(), 3u);
-    // The reference's float32 differs from its float64 by `noise`, ours from the truth by about as much again; the rest
-    // is room for other orders of summation (measured: up to 2.4 times the noise). A wrong formula moves logits by 0.1
-    // to 10: the script checks that.
-    tolerance = 8 * golden.at("noise").get<float>();
+    // The reference's float32 is `noise` away from its float64, ours about as much; the rest is room for other orders
+    // of summation (the largest distance measured is 1.6 times the noise). A wrong formula moves logits by 0.1 to 10:
+    // the script sees to that.
+    noise = golden.at("noise").get<float>();
+    tolerance = 8 * noise;
     ASSERT_GT(tolerance, 0);
     ASSERT_LT(tolerance, 1e-3f);
   }
@@ -94,6 +95,7 @@ class ArchitecturesGolden : public ::testing::TestWithParam<std::string> {
 
   std::unique_ptr<engine::Model> model;
   std::vector<Case> cases;
+  float noise = 0;  // what rounding alone does to the reference
   float tolerance = 0;
   engine::ThreadPool pool{2};
 };
@@ -104,10 +106,10 @@ TEST_P(ArchitecturesGolden, LogitsAgreeWithTheReference) {
   RecordProperty("largest_error", std::to_string(error));
 }
 
-// Keys and values rounded to 11 bits; the largest measured error is 6e-3.
+// f16 rounds 2^13 times as coarsely as f32, but here only keys and values (measured: up to 900 times the noise).
 TEST_P(ArchitecturesGolden, FastPrecisionStaysNear) {
   const float error = largest_error(Precision::kFast);
-  EXPECT_LE(error, 2e-2f);
+  EXPECT_LE(error, 2048 * noise);
   RecordProperty("largest_error", std::to_string(error));
 }
 
@@ -145,9 +147,9 @@ TEST_P(ArchitecturesGolden, EveryPrefixGivesTheLogitsOfTheWhole) {
 
 INSTANTIATE_TEST_SUITE_P(Models, ArchitecturesGolden,
                          ::testing::Values("llama", "llama_rope_llama3", "llama_rope_linear", "llama_rope_yarn",
-                                           "llama_bias", "llama_head_dim", "mistral_window", "qwen2",
-                                           "qwen2_rope_yarn", "qwen3", "gemma2", "gemma2_27b", "gemma3",
-                                           "gemma3_rope_linear", "gemma3_27b"),
+                                           "llama_bias", "llama_head_dim", "mistral_window", "qwen2", "qwen2_rope_yarn",
+                                           "qwen3", "gemma2", "gemma2_27b", "gemma3", "gemma3_rope_linear",
+                                           "gemma3_27b"),
                          test_name);
 
 }  // namespace

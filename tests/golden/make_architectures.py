@@ -106,7 +106,7 @@ VARIANTS = [
             {"scaling": rope("default", 500.0), "linear": rope("linear", 500.0, factor=4.0),
              "magnitude": rope("yarn", 500.0, **YARN, attention_factor=1.0),
              "original_context": rope("yarn", 500.0, **{**YARN, "original_max_position_embeddings": 256})}),
-    Variant("llama_bias", "llama", LLAMA, {**SMALL, "attention_bias": True, **rope("default")},
+    Variant("llama_bias", "llama", LLAMA, {**SMALL, "attention_bias": True, "mlp_bias": True, **rope("default")},
             {"rope.freq_base": 10000.0}),
     Variant("llama_head_dim", "llama", LLAMA,
             {**SMALL, "head_dim": 12, "num_key_value_heads": 1, "tie_word_embeddings": True, **rope("default")},

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <string_view>
 
+#include "formats/gguf_text.h"
+
 namespace sain::engine {
 namespace {
 
@@ -30,8 +32,8 @@ Result<Architecture> read_architecture(const Metadata& metadata) {
     if (entry.name == name) return entry.architecture;
     known += fmt::format("{}{}", known.empty() ? "" : ", ", entry.name);
   }
-  return make_error(ErrorCode::kUnsupported, "{}: general.architecture: expected one of {}, found \"{}\"",
-                    metadata.file(), known, name);
+  return make_error(ErrorCode::kUnsupported, "{}: general.architecture: expected one of {}, found {}", metadata.file(),
+                    known, formats::quote(name));
 }
 
 /// Reads `<architecture>.<key>` values and checks their ranges.
@@ -97,6 +99,12 @@ Status read_dimensions(const Reader& reader, ModelConfig& config) {
     return make_error(ErrorCode::kCorrupt, "{}: {}: {} heads of {} elements are too many", file,
                       reader.key("attention.head_count"), config.n_heads, config.head_dim);
   }
+  SAIN_ASSIGN_OR_RETURN(const uint32_t n_experts,
+                        Metadata::value_or(reader.metadata().u32(reader.key("expert_count")), 0u));
+  if (n_experts != 0) {
+    return make_error(ErrorCode::kUnsupported, "{}: {}: expected a model with no experts, found {}", file,
+                      reader.key("expert_count"), n_experts);
+  }
   const formats::GgufValue* tokens = reader.metadata().find("tokenizer.ggml.tokens");
   const auto* array = tokens != nullptr ? std::get_if<formats::GgufArray>(&tokens->value) : nullptr;
   if (array != nullptr && array->size() > 0 && array->size() <= kMaxVocabulary) {
@@ -138,17 +146,31 @@ Status read_rope(const Reader& reader, ModelConfig& config) {
   } else if (type.empty() || type == "none") {
     rope.factor = 1;
   } else {
-    return make_error(ErrorCode::kUnsupported, "{}: {}: expected none, linear or yarn, found \"{}\"", file, type_key,
-                      type);
+    return make_error(ErrorCode::kUnsupported, "{}: {}: expected none, linear or yarn, found {}", file, type_key,
+                      formats::quote(type));
   }
   return {};
 }
 
-/// Layers alternate between a sliding window and the full context: every `period`-th layer is global.
-void set_local_layers(ModelConfig& config, uint32_t period) {
+/// Which layers see the window alone. The key is a flag for each layer, or a period: every so many layers one sees
+/// the full context (none, if it is 0).
+Status read_local_layers(const Reader& reader, uint32_t usual_period, ModelConfig& config) {
   config.is_local.assign(config.n_layers, false);
-  if (config.sliding_window == 0 || period == 0) return;
-  for (uint32_t l = 0; l < config.n_layers; ++l) config.is_local[l] = (l + 1) % period != 0;
+  if (config.sliding_window == 0) return {};
+  const std::string key = reader.key("attention.sliding_window_pattern");
+  const formats::GgufValue* pattern = reader.metadata().find(key);
+  if (pattern != nullptr && pattern->type == formats::GgufType::kArray) {
+    SAIN_ASSIGN_OR_RETURN(const std::vector<int64_t> flags, reader.metadata().integers(key));
+    if (flags.size() != config.n_layers) {
+      return make_error(ErrorCode::kCorrupt, "{}: {}: expected a flag for each of the {} layers, found {}",
+                        reader.metadata().file(), key, config.n_layers, flags.size());
+    }
+    for (uint32_t l = 0; l < config.n_layers; ++l) config.is_local[l] = flags[l] != 0;
+    return {};
+  }
+  SAIN_ASSIGN_OR_RETURN(const uint32_t period, Metadata::value_or(reader.metadata().u32(key), usual_period));
+  for (uint32_t l = 0; l < config.n_layers; ++l) config.is_local[l] = period == 0 || (l + 1) % period != 0;
+  return {};
 }
 
 Status read_gemma(const Reader& reader, ModelConfig& config) {
@@ -159,15 +181,13 @@ Status read_gemma(const Reader& reader, ModelConfig& config) {
                         reader.non_negative_or("attn_logit_softcapping", is_gemma2 ? 50.0f : 0.0f));
   SAIN_ASSIGN_OR_RETURN(config.logit_soft_cap,
                         reader.non_negative_or("final_logit_softcapping", is_gemma2 ? 30.0f : 0.0f));
-  SAIN_ASSIGN_OR_RETURN(config.sliding_window, Metadata::value_or(reader.metadata().u32(reader.key(
-                                                   "attention.sliding_window")), is_gemma2 ? 4096u : 0u));
-  SAIN_ASSIGN_OR_RETURN(const uint32_t period, Metadata::value_or(reader.metadata().u32(reader.key(
-                                                   "attention.sliding_window_pattern")), is_gemma2 ? 2u : 6u));
-  set_local_layers(config, period);
+  SAIN_ASSIGN_OR_RETURN(
+      config.sliding_window,
+      Metadata::value_or(reader.metadata().u32(reader.key("attention.sliding_window")), is_gemma2 ? 4096u : 0u));
+  SAIN_RETURN_IF_ERROR(read_local_layers(reader, is_gemma2 ? 2 : 6, config));
   // The 27B models alone scale queries by d_model / n_heads instead of head_dim; no key says so.
   if (config.n_layers == (is_gemma2 ? 46u : 62u)) {
-    config.attention_scale =
-        1.0f / std::sqrt(static_cast<float>(config.d_model) / static_cast<float>(config.n_heads));
+    config.attention_scale = 1.0f / std::sqrt(static_cast<float>(config.d_model) / static_cast<float>(config.n_heads));
   }
   if (is_gemma2) config.rope.local_base = config.rope.base;
   return {};
@@ -175,8 +195,8 @@ Status read_gemma(const Reader& reader, ModelConfig& config) {
 
 /// A window over every layer (Mistral 7B v0.1 and its kin, where a file still says so).
 Status read_uniform_window(const Reader& reader, ModelConfig& config) {
-  SAIN_ASSIGN_OR_RETURN(config.sliding_window, Metadata::value_or(reader.metadata().u32(reader.key(
-                                                   "attention.sliding_window")), 0u));
+  SAIN_ASSIGN_OR_RETURN(config.sliding_window,
+                        Metadata::value_or(reader.metadata().u32(reader.key("attention.sliding_window")), 0u));
   config.is_local.assign(config.n_layers, config.sliding_window != 0);
   config.rope.local_base = config.rope.base;
   return {};

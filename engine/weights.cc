@@ -3,6 +3,10 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <string_view>
+#include <unordered_set>
+
+#include "formats/gguf_text.h"
 
 namespace sain::engine {
 namespace {
@@ -12,7 +16,7 @@ using formats::TensorInfo;
 
 enum class Presence { kRequired, kOptional };
 
-/// Finds tensors by name and checks type and shape.
+/// Finds tensors by name, checks type and shape, and remembers which were asked for.
 class Loader {
  public:
   Loader(const GgufFile& file, size_t& bytes) : file_(file), bytes_(bytes) {}
@@ -45,6 +49,19 @@ class Loader {
     return {};
   }
 
+  /// A tensor that belongs to the text model and was never asked for: without it the answers would be wrong, and
+  /// nobody would know. Others, such as those of a picture encoder, are left alone.
+  Status all_used() const {
+    for (const TensorInfo& tensor : file_.tensors()) {
+      const bool is_text = tensor.name.starts_with("blk.") || tensor.name.starts_with("output") ||
+                           tensor.name.starts_with("token_embd") || tensor.name.starts_with("rope_");
+      if (!is_text || used_.contains(tensor.name)) continue;
+      return make_error(ErrorCode::kUnsupported, "{}: tensor {}: expected no such tensor in this architecture",
+                        file_.path().string(), formats::quote(tensor.name));
+    }
+    return {};
+  }
+
  private:
   struct Shape {
     size_t row_length;
@@ -64,10 +81,12 @@ class Loader {
                         file_.path().string(), name, shape.row_length, shape.rows, tensor->shape[0], tensor->shape[1],
                         tensor->shape[2], tensor->shape[3]);
     }
+    used_.insert(tensor->name);
     return tensor;
   }
 
   const GgufFile& file_;
+  std::unordered_set<std::string_view> used_;
   size_t& bytes_;
 };
 
@@ -97,6 +116,9 @@ Status load_layer(Loader& loader, const ModelConfig& config, uint32_t index, Lay
   SAIN_RETURN_IF_ERROR(loader.matrix(name("ffn_gate.weight"), d_ff, d_model, layer.gate));
   SAIN_RETURN_IF_ERROR(loader.matrix(name("ffn_up.weight"), d_ff, d_model, layer.up));
   SAIN_RETURN_IF_ERROR(loader.matrix(name("ffn_down.weight"), d_model, d_ff, layer.down));
+  SAIN_RETURN_IF_ERROR(loader.vector(name("ffn_gate.bias"), d_ff, layer.gate_bias, Presence::kOptional));
+  SAIN_RETURN_IF_ERROR(loader.vector(name("ffn_up.bias"), d_ff, layer.up_bias, Presence::kOptional));
+  SAIN_RETURN_IF_ERROR(loader.vector(name("ffn_down.bias"), d_model, layer.down_bias, Presence::kOptional));
   return loader.vector(name("post_ffw_norm.weight"), d_model, layer.post_ffn_norm, post_norm);
 }
 
@@ -105,8 +127,7 @@ Status load_layer(Loader& loader, const ModelConfig& config, uint32_t index, Lay
 Result<Weights> Weights::from_file(const GgufFile& file, const ModelConfig& config) {
   Weights weights;
   Loader loader(file, weights.bytes);
-  SAIN_RETURN_IF_ERROR(
-      loader.matrix("token_embd.weight", config.vocab_size, config.d_model, weights.token_embedding));
+  SAIN_RETURN_IF_ERROR(loader.matrix("token_embd.weight", config.vocab_size, config.d_model, weights.token_embedding));
   weights.layers.resize(config.n_layers);
   for (uint32_t l = 0; l < config.n_layers; ++l) {
     SAIN_RETURN_IF_ERROR(load_layer(loader, config, l, weights.layers[l]));
@@ -115,14 +136,15 @@ Result<Weights> Weights::from_file(const GgufFile& file, const ModelConfig& conf
   SAIN_RETURN_IF_ERROR(
       loader.matrix("output.weight", config.vocab_size, config.d_model, weights.output, Presence::kOptional));
   if (!weights.output) weights.output = weights.token_embedding;
-  SAIN_RETURN_IF_ERROR(loader.vector("rope_freqs.weight", config.rope.rotary_dim / 2, weights.rope_factors,
-                                     Presence::kOptional));
+  SAIN_RETURN_IF_ERROR(
+      loader.vector("rope_freqs.weight", config.rope.rotary_dim / 2, weights.rope_factors, Presence::kOptional));
   for (const float factor : weights.rope_factors) {
     if (factor <= 0) {
       return make_error(ErrorCode::kCorrupt, "{}: tensor rope_freqs.weight: expected positive factors, found {}",
                         file.path().string(), factor);
     }
   }
+  SAIN_RETURN_IF_ERROR(loader.all_used());
   return weights;
 }
 

@@ -111,12 +111,12 @@ void Forward::ffn_block(uint32_t layer) {
   const kernels::GatedActivation activate =
       model_->config().activation == Activation::kSilu ? kernels.swiglu : kernels.geglu;
   norm(batch(x_), w.ffn_norm, batch(normed_));
-  matmul_(w.gate, {}, batch(normed_), batch(gate_));
-  matmul_(w.up, {}, batch(normed_), batch(up_));
+  matmul_(w.gate, w.gate_bias, batch(normed_), batch(gate_));
+  matmul_(w.up, w.up_bias, batch(normed_), batch(up_));
   pool_->parallel_for(n_, 1, [&](unsigned, size_t begin, size_t end) {
     for (size_t t = begin; t < end; ++t) activate(gate_.row(t), up_.row(t), gate_.row(t), gate_.cols);
   });
-  matmul_(w.down, {}, batch(gate_), batch(delta_));
+  matmul_(w.down, w.down_bias, batch(gate_), batch(delta_));
   add_residual(batch(delta_), w.post_ffn_norm);
 }
 

@@ -141,7 +141,9 @@ TEST(GgufCorruption, EveryByteOfTheTensorTableDamaged) {
     for (const char damage : {'\x01', '\x80', '\xff'}) {
       bytes[i] = static_cast<char>(bytes[i] ^ damage);
       const auto file = GgufFile::parse(std::as_bytes(std::span(bytes)), "corpus/byte.gguf");
-      if (!file) EXPECT_THAT(file.error().message, HasSubstr("corpus/byte.gguf: ")) << i;
+      if (!file) {
+        EXPECT_THAT(file.error().message, HasSubstr("corpus/byte.gguf: ")) << i;
+      }
       bytes[i] = static_cast<char>(bytes[i] ^ damage);
     }
   }

@@ -76,7 +76,7 @@ Result<Tokenizer> Tokenizer::create(const TokenizerData& data) {
     return make_error(ErrorCode::kUnsupported,
                       "{}: metadata 'tokenizer.ggml.model': expected 'gpt2' (byte-level BPE) or 'llama' "
                       "(SentencePiece), found {}",
-                      data.source, formats::quoted(data.model));
+                      data.source, quote(data.model));
   }
   SAIN_RETURN_IF_ERROR(check_token_id(data, "bos_token_id", data.bos));
   SAIN_RETURN_IF_ERROR(check_token_id(data, "eos_token_id", data.eos));
@@ -108,7 +108,7 @@ Status Tokenizer::State::set_encoder(const TokenizerData& data) {
       warnings.push_back(fmt::format(
           "{}: metadata 'tokenizer.ggml.pre' is {}: text is cut into words as for {}, and answers suffer if the model "
           "learned otherwise",
-          data.source, data.pre ? formats::quoted(*data.pre) + ", which is not known" : "missing", pre->name));
+          data.source, data.pre ? quote(*data.pre) + ", which is not known" : "missing", pre->name));
     }
     default_add_bos = pre->add_bos;
     SAIN_ASSIGN_OR_RETURN(encoder, ByteLevelEncoder::create(data, vocabulary, *pre));

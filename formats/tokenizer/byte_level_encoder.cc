@@ -57,7 +57,7 @@ Status ByteLevelEncoder::read_merges(const TokenizerData& data) {
     const auto bad = [&](std::string_view what, std::string_view part) {
       return make_error(ErrorCode::kCorrupt,
                         "{}: metadata 'tokenizer.ggml.merges': expected {} in merge {} {}, found {}", data.source, what,
-                        rank, quoted(merge), quoted(part));
+                        rank, quote(merge), quote(part));
     };
     // A space inside a token is spelled otherwise, so the first one parts the two.
     const size_t space = merge.find(' ');

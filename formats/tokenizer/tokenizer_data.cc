@@ -28,7 +28,7 @@ Status check_token_ids(const Metadata& metadata, size_t vocab_size) {
     SAIN_ASSIGN_OR_RETURN(const uint64_t id, metadata.u64(key));
     if (id >= vocab_size) {
       return make_error(ErrorCode::kCorrupt, "{}: metadata {}: expected a token id below {}, found {}", metadata.file(),
-                        quoted(key), vocab_size, id);
+                        quote(key), vocab_size, id);
     }
   }
   return {};

@@ -117,7 +117,7 @@ Status Vocabulary::set_bytes(const TokenizerData& data, Spelling spelling) {
       if (!byte) {
         return make_error(ErrorCode::kCorrupt,
                           "{}: metadata 'tokenizer.ggml.tokens': expected '<0xHH>' for byte token {}, found {}",
-                          data.source, i, quoted(text));
+                          data.source, i, quote(text));
       }
       bytes_ += static_cast<char>(*byte);
     } else if (types_[i] != TokenType::kNormal) {

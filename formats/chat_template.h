@@ -8,12 +8,15 @@
 #include <string_view>
 #include <vector>
 
+#include "formats/jinja/limits.h"
 #include "formats/result.h"
 #include "formats/tokenizer.h"
 
 namespace sain::formats {
 
-/// What a template sees. Every string in `messages`, `tools` and `extra` is untrusted text.
+/// What a template sees. Every string in `messages`, `tools` and `extra` is untrusted text, except for a message's role
+/// where that is one of the words that chat formats know ("user", "tool", ...): some templates build a special token
+/// around it.
 struct ChatTemplateInput {
   nlohmann::ordered_json messages = nlohmann::ordered_json::array();  // [{"role": ..., "content": ...}, ...]
   nlohmann::ordered_json tools;                                       // null, or an array of function schemas
@@ -51,7 +54,7 @@ class ChatTemplate {
 
   /// Errors: kInvalidArgument with the text of raise_exception() or the failing line; kResourceExhausted when the
   /// template exceeds its bounds (steps, output bytes, recursion).
-  Result<RenderedPrompt> render(const ChatTemplateInput& input) const;
+  Result<RenderedPrompt> render(const ChatTemplateInput& input, const TemplateLimits& limits = {}) const;
 
  private:
   struct State;

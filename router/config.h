@@ -22,13 +22,13 @@ struct Intent {
 /// The assistant or a specialist.
 struct MemberConfig {
   std::string name;  // of a specialist: what follows the @; [a-z][a-z0-9_-]*
-  std::string description;
+  std::string description = {};
   std::string model;  // a file (relative to the configuration) or a name of the catalogue
-  std::string system_prompt;
+  std::string system_prompt = {};
   uint32_t max_tokens = 512;
-  std::vector<std::string> stop_strings;
-  engine::SamplerOptions sampling;
-  std::vector<Intent> intents;  // may be empty: then only @name reaches the specialist
+  std::vector<std::string> stop_strings = {};
+  engine::SamplerOptions sampling = {};
+  std::vector<Intent> intents = {};  // may be empty: then only @name reaches the specialist
 };
 
 struct RoutingConfig {

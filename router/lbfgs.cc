@@ -1,5 +1,7 @@
 #include "router/lbfgs.h"
 
+#include <Eigen/Dense>
+#include <algorithm>
 #include <cmath>
 #include <deque>
 
@@ -31,11 +33,15 @@ Eigen::VectorXd direction(const std::deque<Pair>& pairs, const Eigen::VectorXd& 
 
 }  // namespace
 
-double minimize(const Objective& objective, Eigen::VectorXd& x, const LbfgsOptions& options) {
+double minimize(const Objective& objective, std::vector<double>& start, const LbfgsOptions& options) {
   constexpr double kSufficientDecrease = 1e-4;
   constexpr int kMaxHalvings = 40;
+  const auto evaluate = [&objective](const Eigen::VectorXd& at, Eigen::VectorXd& gradient) {
+    return objective({at.data(), static_cast<size_t>(at.size())}, {gradient.data(), static_cast<size_t>(at.size())});
+  };
+  Eigen::VectorXd x = Eigen::Map<const Eigen::VectorXd>(start.data(), static_cast<Eigen::Index>(start.size()));
   Eigen::VectorXd gradient(x.size()), next_gradient(x.size());
-  double value = objective(x, gradient);
+  double value = evaluate(x, gradient);
   std::deque<Pair> pairs;
   for (unsigned iteration = 0; iteration < options.max_iterations; ++iteration) {
     if (gradient.lpNorm<Eigen::Infinity>() <= options.tolerance) break;
@@ -48,12 +54,12 @@ double minimize(const Objective& objective, Eigen::VectorXd& x, const LbfgsOptio
     }
     double length = 1;
     Eigen::VectorXd next = x + d;
-    double next_value = objective(next, next_gradient);
+    double next_value = evaluate(next, next_gradient);
     int halvings = 0;
     while (!(next_value <= value + kSufficientDecrease * length * slope) && halvings++ < kMaxHalvings) {
       length /= 2;
       next = x + length * d;
-      next_value = objective(next, next_gradient);
+      next_value = evaluate(next, next_gradient);
     }
     if (!(next_value < value)) break;  // as low as the arithmetic goes
     Pair pair{next - x, next_gradient - gradient, 0};
@@ -67,6 +73,7 @@ double minimize(const Objective& objective, Eigen::VectorXd& x, const LbfgsOptio
     value = next_value;
     gradient.swap(next_gradient);
   }
+  std::copy(x.begin(), x.end(), start.begin());
   return value;
 }
 

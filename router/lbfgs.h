@@ -1,8 +1,9 @@
 // Minimisation of a smooth function by L-BFGS.
 #pragma once
 
-#include <Eigen/Dense>
 #include <functional>
+#include <span>
+#include <vector>
 
 namespace sain::router {
 
@@ -13,10 +14,10 @@ struct LbfgsOptions {
 };
 
 /// Returns the value at x and writes the gradient (same size as x).
-using Objective = std::function<double(const Eigen::VectorXd& x, Eigen::VectorXd& gradient)>;
+using Objective = std::function<double(std::span<const double> x, std::span<double> gradient)>;
 
 /// Improves x by the two-loop recursion (Nocedal and Wright, algorithms 7.4 and 7.5) with a line search that halves
 /// the step until it decreases the value enough (Armijo). Deterministic. Returns the value reached.
-double minimize(const Objective& objective, Eigen::VectorXd& x, const LbfgsOptions& options = {});
+double minimize(const Objective& objective, std::vector<double>& x, const LbfgsOptions& options = {});
 
 }  // namespace sain::router

@@ -57,7 +57,7 @@ struct Linear {
 Linear fit_linear(const Matrix& x, const std::vector<uint32_t>& labels, uint32_t n_intents,
                   const HeadOptions& options) {
   const Eigen::Index n = x.rows(), d = x.cols(), k = n_intents;
-  const auto objective = [&](const Eigen::VectorXd& parameters, Eigen::VectorXd& gradient) {
+  const auto objective = [&](std::span<const double> parameters, std::span<double> gradient) {
     const Eigen::Map<const Matrix> w(parameters.data(), k, d);
     const Eigen::Map<const Eigen::RowVectorXd> b(parameters.data() + k * d, k);
     Matrix p = (x * w.transpose()).rowwise() + b;
@@ -73,7 +73,7 @@ Linear fit_linear(const Matrix& x, const std::vector<uint32_t>& labels, uint32_t
     Eigen::Map<Eigen::RowVectorXd>(gradient.data() + k * d, k) = p.colwise().sum();
     return loss / static_cast<double>(n) + options.l2 / 2 * w.squaredNorm();
   };
-  Eigen::VectorXd parameters = Eigen::VectorXd::Zero(k * d + k);
+  std::vector<double> parameters(static_cast<size_t>(k * d + k), 0.0);
   minimize(objective, parameters, {.max_iterations = options.max_iterations, .tolerance = options.tolerance});
   return {Eigen::Map<const Matrix>(parameters.data(), k, d),
           Eigen::Map<const Eigen::RowVectorXd>(parameters.data() + k * d, k)};

@@ -17,9 +17,9 @@ using HeadKey = std::array<unsigned char, 32>;
 struct HeadExamples {
   uint32_t n_features = 0;
   uint32_t n_intents = 0;
-  std::vector<uint32_t> intent_group;  // (n_intents): the member that an intent belongs to
-  std::vector<float> features;         // (n_examples, n_features), row-major
-  std::vector<uint32_t> labels;        // (n_examples), below n_intents
+  std::vector<uint32_t> intent_group = {};  // (n_intents): the member that an intent belongs to
+  std::vector<float> features = {};         // (n_examples, n_features), row-major
+  std::vector<uint32_t> labels = {};        // (n_examples), below n_intents
 };
 
 struct HeadOptions {

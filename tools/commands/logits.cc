@@ -37,7 +37,7 @@ void print(const std::vector<Candidate>& candidates, const formats::Tokenizer& t
   fmt::print("{:>8}  {:>10}  {}\n", "TOKEN", "LOGIT", "TEXT");
   for (const Candidate& candidate : candidates) {
     fmt::print("{:>8}  {:>10.5f}  {}\n", candidate.token, candidate.logit,
-               formats::quoted(tokenizer.piece(candidate.token, formats::SpecialTokens::kParse)));
+               formats::quote(tokenizer.piece(candidate.token, formats::SpecialTokens::kParse)));
   }
 }
 

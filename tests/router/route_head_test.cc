@@ -1,0 +1,202 @@
+// The trained head: it learns, it is calibrated, it is the same every time, and a damaged file is refused.
+#include "router/route_head.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <fstream>
+#include <iterator>
+#include <numeric>
+#include <random>
+
+#include "router/lbfgs.h"
+
+namespace sain::router {
+namespace {
+
+using ::testing::HasSubstr;
+
+/// Gaussian clouds around one centre an intent; two intents a group.
+HeadExamples clouds(uint32_t n_intents, uint32_t n_features, uint32_t n_each, double noise, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::normal_distribution<double> normal;
+  std::mt19937_64 centre_random(1);  // the same centres for every seed
+  std::vector<double> centres(n_intents * n_features);
+  for (double& value : centres) value = normal(centre_random);
+  HeadExamples examples{.n_features = n_features, .n_intents = n_intents};
+  for (uint32_t k = 0; k < n_intents; ++k) {
+    examples.intent_group.push_back(k / 2);
+    for (uint32_t i = 0; i < n_each; ++i) {
+      examples.labels.push_back(k);
+      for (uint32_t j = 0; j < n_features; ++j)
+        examples.features.push_back(
+            static_cast<float>(100 + 5 * (centres[k * n_features + j] + noise * normal(random))));
+    }
+  }
+  return examples;
+}
+
+std::span<const float> row(const HeadExamples& examples, size_t i) {
+  return std::span(examples.features).subspan(i * examples.n_features, examples.n_features);
+}
+
+TEST(LbfgsTest, FindsTheMinimumOfRosenbrock) {
+  std::vector<double> x = {-1.2, 1};
+  const auto rosenbrock = [](std::span<const double> p, std::span<double> gradient) {
+    const double a = 1 - p[0], b = p[1] - p[0] * p[0];
+    gradient[0] = -2 * a - 400 * p[0] * b;
+    gradient[1] = 200 * b;
+    return a * a + 100 * b * b;
+  };
+  EXPECT_LT(minimize(rosenbrock, x, {.max_iterations = 200, .tolerance = 1e-8}), 1e-12);
+  EXPECT_NEAR(x[0], 1, 1e-5);
+  EXPECT_NEAR(x[1], 1, 1e-5);
+}
+
+TEST(RouteHeadTest, LearnsSeparableIntents) {
+  const auto head = RouteHead::train(clouds(8, 16, 12, 0.3, 7));
+  ASSERT_TRUE(head) << head.error().message;
+  const HeadExamples held_out = clouds(8, 16, 20, 0.3, 8);
+  size_t n_right = 0;
+  for (size_t i = 0; i < held_out.labels.size(); ++i) {
+    const auto p = head->probabilities(row(held_out, i));
+    ASSERT_TRUE(p);
+    EXPECT_NEAR(std::accumulate(p->begin(), p->end(), 0.0), 1, 1e-9);
+    n_right += static_cast<uint32_t>(std::max_element(p->begin(), p->end()) - p->begin()) == held_out.labels[i];
+  }
+  EXPECT_GE(n_right, held_out.labels.size() * 98 / 100);
+}
+
+TEST(RouteHeadTest, CalibratedConfidenceIsNearTheShareThatIsRight) {
+  // So much noise that many are wrong: a head that is sure of everything would fail here.
+  const auto head = RouteHead::train(clouds(6, 24, 60, 3.0, 3));
+  ASSERT_TRUE(head);
+  const HeadExamples held_out = clouds(6, 24, 200, 3.0, 4);
+  double confidence = 0, right = 0;
+  for (size_t i = 0; i < held_out.labels.size(); ++i) {
+    const auto p = head->probabilities(row(held_out, i));
+    std::vector<double> groups(3);
+    for (size_t k = 0; k < p->size(); ++k) groups[k / 2] += (*p)[k];
+    const auto best = std::max_element(groups.begin(), groups.end());
+    confidence += *best;
+    right += static_cast<uint32_t>(best - groups.begin()) == held_out.labels[i] / 2;
+  }
+  const double n = static_cast<double>(held_out.labels.size());
+  EXPECT_LT(right / n, 0.95);
+  EXPECT_NEAR(confidence / n, right / n, 0.07);
+}
+
+TEST(RouteHeadTest, TheSameExamplesGiveTheSameHead) {
+  const HeadExamples examples = clouds(6, 10, 10, 1.0, 11);
+  const auto first = RouteHead::train(examples), second = RouteHead::train(examples);
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(*first->probabilities(row(examples, 5)), *second->probabilities(row(examples, 5)));
+  EXPECT_EQ(first->temperature(), second->temperature());
+}
+
+TEST(RouteHeadTest, ConstantFeaturesAndSingleExamplesAreFine) {
+  HeadExamples examples{.n_features = 3, .n_intents = 2, .intent_group = {0, 1}};
+  examples.features = {1, 5, 0, 1, -5, 0};
+  examples.labels = {0, 1};
+  const auto head = RouteHead::train(examples);
+  ASSERT_TRUE(head) << head.error().message;
+  EXPECT_GT((*head->probabilities(row(examples, 0)))[0], 0.5);
+  EXPECT_GT((*head->probabilities(row(examples, 1)))[1], 0.5);
+}
+
+TEST(RouteHeadTest, RefusesBadExamples) {
+  EXPECT_FALSE(RouteHead::train({}));
+  HeadExamples examples = clouds(2, 4, 3, 1, 1);
+  examples.labels[0] = 2;
+  EXPECT_THAT(RouteHead::train(examples).error().message, HasSubstr("label 2 is not below 2"));
+  examples = clouds(2, 4, 3, 1, 1);
+  examples.features[1] = NAN;
+  EXPECT_THAT(RouteHead::train(examples).error().message, HasSubstr("not finite"));
+  examples = clouds(2, 4, 3, 1, 1);
+  examples.features.pop_back();
+  EXPECT_FALSE(RouteHead::train(examples));
+}
+
+TEST(RouteHeadTest, RefusesBadFeatures) {
+  const auto head = RouteHead::train(clouds(2, 4, 3, 1, 1));
+  ASSERT_TRUE(head);
+  EXPECT_FALSE(head->probabilities(std::vector<float>(3)));
+  EXPECT_FALSE(head->probabilities(std::vector<float>{1, 2, INFINITY, 4}));
+}
+
+class RouteHeadFileTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    path_ = std::filesystem::temp_directory_path() / fmt::format("sain-head-test-{}", ::getpid()) / "a.head";
+    key_.fill(7);
+    examples_ = clouds(4, 6, 10, 0.5, 21);
+    auto head = RouteHead::train(examples_);
+    ASSERT_TRUE(head);
+    expected_ = *head->probabilities(row(examples_, 3));
+    const Status saved = head->save(path_, key_);
+    ASSERT_TRUE(saved) << saved.error().message;
+    std::ifstream in(path_, std::ios::binary);
+    bytes_.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  void TearDown() override { std::filesystem::remove_all(path_.parent_path()); }
+
+  void write(std::string_view bytes) { std::ofstream(path_, std::ios::binary) << bytes; }
+
+  std::filesystem::path path_;
+  HeadKey key_;
+  HeadExamples examples_;
+  std::vector<double> expected_;
+  std::string bytes_;
+};
+
+TEST_F(RouteHeadFileTest, ComesBackEqual) {
+  const auto head = RouteHead::load(path_, key_);
+  ASSERT_TRUE(head) << head.error().message;
+  EXPECT_EQ(*head->probabilities(row(examples_, 3)), expected_);
+}
+
+TEST_F(RouteHeadFileTest, AbsentIsNotFound) {
+  EXPECT_EQ(RouteHead::load(path_.string() + "x", key_).error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(RouteHeadFileTest, AnotherKeyIsRefused) {
+  HeadKey other = key_;
+  other[31] ^= 1;
+  const auto head = RouteHead::load(path_, other);
+  ASSERT_FALSE(head);
+  EXPECT_EQ(head.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(head.error().message, HasSubstr("another assistant or other examples"));
+}
+
+TEST_F(RouteHeadFileTest, EveryDamagedByteIsRefused) {
+  for (size_t i = 0; i < bytes_.size(); ++i) {
+    std::string damaged = bytes_;
+    damaged[i] = static_cast<char>(damaged[i] ^ 0x10);
+    write(damaged);
+    const auto head = RouteHead::load(path_, key_);
+    ASSERT_FALSE(head) << "byte " << i;
+    EXPECT_THAT(head.error().message, HasSubstr(path_.string()));
+  }
+}
+
+TEST_F(RouteHeadFileTest, EveryCutIsRefused) {
+  for (size_t size = 0; size < bytes_.size(); ++size) {
+    write(std::string_view(bytes_).substr(0, size));
+    ASSERT_FALSE(RouteHead::load(path_, key_)) << size;
+  }
+  write(bytes_ + "x");
+  EXPECT_FALSE(RouteHead::load(path_, key_));
+}
+
+TEST_F(RouteHeadFileTest, AFolderThatCannotBeMadeIsAnError) {
+  const auto head = RouteHead::load(path_, key_);
+  ASSERT_TRUE(head);
+  const Status saved = head->save(path_ / "below-a-file" / "b.head", key_);
+  ASSERT_FALSE(saved);
+  EXPECT_EQ(saved.error().code, ErrorCode::kIo);
+}
+
+}  // namespace
+}  // namespace sain::router

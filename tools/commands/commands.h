@@ -13,5 +13,7 @@ void add_logits_command(CLI::App& app, int& exit_code);
 void add_chat_command(CLI::App& app, int& exit_code);
 void add_route_command(CLI::App& app, int& exit_code);
 void add_run_command(CLI::App& app, int& exit_code);
+void add_tokenize_command(CLI::App& app, int& exit_code);
+void add_detokenize_command(CLI::App& app, int& exit_code);
 
 }  // namespace sain::tools

@@ -161,7 +161,7 @@ void converse_interactively(Conversation& conversation, const HeldInterrupts& he
       fmt::print("\n");
       return;
     }
-    if (input.outcome == LineEditor::Outcome::kInterrupted) {
+    if (input.outcome == LineEditor::Outcome::kCleared) {
       if (was_interrupted) return;
       was_interrupted = true;
       conversation.view().note("(Ctrl-C again, or Ctrl-D, leaves)");

@@ -99,7 +99,7 @@ LineEditor::Input LineEditor::read() {
     int n_bytes = 0;
     const char* line = el_gets(state.edit, &n_bytes);
     if (line == nullptr || n_bytes <= 0) return {Outcome::kEnd};
-    if (state.is_interrupted) return {Outcome::kInterrupted};
+    if (state.is_interrupted) return {Outcome::kCleared};
     text += line;
     if (text.back() == '\n') text.pop_back();
     if (text.empty() || text.back() != '\\') return {Outcome::kLine, std::move(text)};

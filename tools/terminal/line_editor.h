@@ -14,7 +14,7 @@ class LineEditor {
  public:
   enum class Outcome {
     kLine,
-    kInterrupted,  // Ctrl-C: the line is thrown away
+    kCleared,  // Ctrl-C: the line is thrown away
     kEnd,          // Ctrl-D on an empty line, or the terminal is gone
   };
   struct Input {

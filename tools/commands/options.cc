@@ -10,7 +10,7 @@
 #include <limits>
 #include <optional>
 
-#include "engine/utf8.h"
+#include "formats/utf8.h"
 #include "router/catalog.h"
 #include "tools/progress_bar.h"
 
@@ -146,7 +146,7 @@ Result<std::vector<formats::Token>> parse_tokens(std::string_view list) {
 }
 
 Status check_utf8(std::string_view what, std::string_view text) {
-  const size_t valid = engine::valid_utf8_prefix(text);
+  const size_t valid = formats::valid_utf8_prefix(text);
   if (valid == text.size()) return {};
   return make_error(ErrorCode::kInvalidArgument, "{}: expected UTF-8, found the byte 0x{:02x} at offset {}", what,
                     static_cast<unsigned char>(text[valid]), valid);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sodium.h>
 #include <zip.h>
 
 #include <algorithm>
@@ -11,10 +10,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "formats/sha256.h"
 #include "tests/support/temporary_folder.h"
 #include "tools/models/fetch.h"
 #include "tools/models/process.h"
@@ -27,11 +28,7 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 std::string sha256_hex(const std::string& text) {
-  unsigned char digest[crypto_hash_sha256_BYTES];
-  crypto_hash_sha256(digest, reinterpret_cast<const unsigned char*>(text.data()), text.size());
-  std::string hex;
-  for (unsigned char byte : digest) hex += fmt::format("{:02x}", byte);
-  return hex;
+  return formats::sha256_hex(std::as_bytes(std::span(text)));
 }
 
 void overwrite(const fs::path& path, const std::string& content) {

@@ -59,6 +59,14 @@ Result<T> scalar(const Metadata& metadata, std::string_view key, const char* exp
   return *value;
 }
 
+uint64_t bool_as_number(bool value) {
+  return value ? 1 : 0;
+}
+template <class T>
+const T& bool_as_number(const T& value) {
+  return value;
+}
+
 /// An array of T. Bools count as the integers 0 and 1.
 template <class T>
 Result<std::vector<T>> array(const Metadata& metadata, std::string_view key, const char* expected) {
@@ -70,12 +78,7 @@ Result<std::vector<T>> array(const Metadata& metadata, std::string_view key, con
         std::vector<T> result;
         result.reserve(from.size());
         for (size_t i = 0; i < from.size(); ++i) {
-          std::optional<T> value;
-          if constexpr (std::is_same_v<From, bool> && std::integral<T>) {
-            value = from[i] ? T{1} : T{0};
-          } else if constexpr (is_number<From> || std::is_same_v<From, T>) {
-            value = convert<T>(from[i]);
-          }
+          const std::optional<T> value = convert<T>(bool_as_number(from[i]));
           if (!value) {
             return make_error(ErrorCode::kCorrupt, "{}: metadata {}, element {} of {}: expected {}, found {}",
                               metadata.file(), quote(key), i, from.size(), expected, summary(*found));

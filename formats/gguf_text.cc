@@ -49,10 +49,13 @@ std::string joined(const Values& values, size_t max_items) {
 
 }  // namespace
 
-std::string quote(std::string_view text, size_t max_bytes) {
-  std::string result = "'";
+namespace {
+
+/// Appends `text`, escaped and cut, and `close`; then, if it was cut, how long it is.
+void append_escaped(std::string& result, std::string_view text, size_t max_bytes, const char* close) {
+  const size_t end = result.size() + max_bytes;
   size_t i = 0;
-  while (i < text.size() && result.size() <= max_bytes) {
+  while (i < text.size() && result.size() < end) {
     utf8proc_int32_t code_point = -1;
     const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data() + i);
     const auto length = utf8proc_iterate(bytes, static_cast<utf8proc_ssize_t>(text.size() - i), &code_point);
@@ -67,8 +70,21 @@ std::string quote(std::string_view text, size_t max_bytes) {
       ++i;
     }
   }
-  result += "'";
+  result += close;
   if (i < text.size()) fmt::format_to(std::back_inserter(result), "... ({} bytes)", text.size());
+}
+
+}  // namespace
+
+std::string escape(std::string_view text, size_t max_bytes) {
+  std::string result;
+  append_escaped(result, text, max_bytes, "");
+  return result;
+}
+
+std::string quote(std::string_view text, size_t max_bytes) {
+  std::string result = "'";
+  append_escaped(result, text, max_bytes, "'");
   return result;
 }
 

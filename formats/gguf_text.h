@@ -8,8 +8,11 @@
 
 namespace sain::formats {
 
-/// `text` in single quotes, cut after about `max_bytes`, with control characters and broken UTF-8 written as \xNN:
-/// a name from a hostile file must not steer the user's terminal.
+/// `text`, cut after about `max_bytes`, with control characters and broken UTF-8 written as \xNN: a name from a hostile
+/// file must not steer the user's terminal.
+std::string escape(std::string_view text, size_t max_bytes = 80);
+
+/// The same in single quotes.
 std::string quote(std::string_view text, size_t max_bytes = 80);
 
 }  // namespace sain::formats

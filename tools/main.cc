@@ -7,8 +7,13 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   sain::tools::add_models_command(app, exit_code);
   sain::tools::add_eval_command(app, exit_code);
+  sain::tools::add_inspect_command(app, exit_code);
   sain::tools::add_logits_command(app, exit_code);
   sain::tools::add_run_command(app, exit_code);
+  sain::tools::add_chat_command(app, exit_code);
+  sain::tools::add_route_command(app, exit_code);
+  sain::tools::add_tokenize_command(app, exit_code);
+  sain::tools::add_detokenize_command(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

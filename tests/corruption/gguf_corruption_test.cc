@@ -52,7 +52,7 @@ bool must_be_refused(const std::string& name, uint64_t value, size_t size) {
   if (ends_with(name, ".length") || ends_with(name, ".count")) return value > 1u << 30;
   if (ends_with(name, ".type") || ends_with(name, ".element_type")) return value > 12;
   if (ends_with(name, ".n_dims")) return value < 1 || value > 4;
-  if (name.find(".dim") != std::string::npos) return value == 0 || value >= largest / 2;
+  if (name.size() > 5 && name.compare(name.size() - 5, 4, ".dim") == 0) return value == 0 || value >= largest / 2;
   if (ends_with(name, ".dtype")) return value > 100;
   if (ends_with(name, ".offset")) return value % 32 != 0 || value >= largest / 2;
   if (ends_with(name, "add_bos_token.value") || ends_with(name, "bools[0]")) return value > 1;
@@ -141,7 +141,9 @@ TEST(GgufCorruption, EveryByteOfTheTensorTableDamaged) {
     for (const char damage : {'\x01', '\x80', '\xff'}) {
       bytes[i] = static_cast<char>(bytes[i] ^ damage);
       const auto file = GgufFile::parse(std::as_bytes(std::span(bytes)), "corpus/byte.gguf");
-      if (!file) EXPECT_THAT(file.error().message, HasSubstr("corpus/byte.gguf: ")) << i;
+      if (!file) {
+        EXPECT_THAT(file.error().message, HasSubstr("corpus/byte.gguf: ")) << i;
+      }
       bytes[i] = static_cast<char>(bytes[i] ^ damage);
     }
   }

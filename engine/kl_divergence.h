@@ -20,8 +20,8 @@ struct KlDivergence {
 
 struct KlDivergenceOptions {
   uint32_t context = 512;  // tokens per chunk, see text_chunks.h
-  std::stop_token stop;
-  std::function<void(size_t chunks_done, size_t n_chunks)> on_progress;  // may be empty
+  std::stop_token stop = {};
+  std::function<void(size_t chunks_done, size_t n_chunks)> on_progress = {};  // may be empty
 };
 
 /// KL(p || q) of the softmax distributions p of `reference` and q of `model`, of equal size; never negative.

@@ -15,7 +15,12 @@ namespace sain::engine {
 inline double log_sum_exp(std::span<const float> logits) {
   constexpr size_t kLanes = 8;  // independent sums, which a compiler can vectorise
   float greatest = -std::numeric_limits<float>::infinity();
-  for (const float logit : logits) greatest = std::max(greatest, logit);
+  bool is_ordered = true;  // neither NaN nor +inf, which the sum below would not show
+  for (const float logit : logits) {
+    greatest = std::max(greatest, logit);
+    is_ordered &= logit < std::numeric_limits<float>::infinity();
+  }
+  if (!is_ordered) return std::numeric_limits<double>::quiet_NaN();
   double sums[kLanes] = {};
   size_t i = 0;
   for (; i + kLanes <= logits.size(); i += kLanes) {

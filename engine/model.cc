@@ -66,11 +66,10 @@ Result<Model> Model::load(const LoadOptions& options) {
     std::vector<std::string> warnings = tokenizer.warnings();
     std::optional<ChatTemplate> chat_template = read_chat_template(file, warnings);
     SAIN_RETURN_IF_ERROR(read_tensors(file, options));
-    return Model(std::move(file), std::move(config), std::move(weights), std::move(tokenizer),
-                 std::move(chat_template), std::move(warnings), kernels::select_kernels(kernels::detect_isa(options.isa)));
+    return Model(std::move(file), std::move(config), std::move(weights), std::move(tokenizer), std::move(chat_template),
+                 std::move(warnings), kernels::select_kernels(kernels::detect_isa(options.isa)));
   } catch (const std::bad_alloc&) {
-    return make_error(ErrorCode::kResourceExhausted, "{}: not enough memory to load the model",
-                      options.path.string());
+    return make_error(ErrorCode::kResourceExhausted, "{}: not enough memory to load the model", options.path.string());
   }
 }
 

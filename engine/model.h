@@ -21,9 +21,9 @@ namespace sain::engine {
 
 struct LoadOptions {
   std::filesystem::path path;
-  kernels::Isa isa = kernels::Isa::kAuto;              // capped by SAIN_ISA
+  kernels::Isa isa = kernels::Isa::kAuto;                 // capped by SAIN_ISA
   std::function<void(double fraction)> on_progress = {};  // 0 to 1, called from the loading thread; may be empty
-  std::stop_token stop = {};                           // a stop request ends the load with kCancelled
+  std::stop_token stop = {};                              // a stop request ends the load with kCancelled
 };
 
 class Model {

@@ -159,15 +159,16 @@ Status read_gemma(const Reader& reader, ModelConfig& config) {
                         reader.non_negative_or("attn_logit_softcapping", is_gemma2 ? 50.0f : 0.0f));
   SAIN_ASSIGN_OR_RETURN(config.logit_soft_cap,
                         reader.non_negative_or("final_logit_softcapping", is_gemma2 ? 30.0f : 0.0f));
-  SAIN_ASSIGN_OR_RETURN(config.sliding_window, Metadata::value_or(reader.metadata().u32(reader.key(
-                                                   "attention.sliding_window")), is_gemma2 ? 4096u : 0u));
-  SAIN_ASSIGN_OR_RETURN(const uint32_t period, Metadata::value_or(reader.metadata().u32(reader.key(
-                                                   "attention.sliding_window_pattern")), is_gemma2 ? 2u : 6u));
+  SAIN_ASSIGN_OR_RETURN(
+      config.sliding_window,
+      Metadata::value_or(reader.metadata().u32(reader.key("attention.sliding_window")), is_gemma2 ? 4096u : 0u));
+  SAIN_ASSIGN_OR_RETURN(
+      const uint32_t period,
+      Metadata::value_or(reader.metadata().u32(reader.key("attention.sliding_window_pattern")), is_gemma2 ? 2u : 6u));
   set_local_layers(config, period);
   // The 27B models alone scale queries by d_model / n_heads instead of head_dim; no key says so.
   if (config.n_layers == (is_gemma2 ? 46u : 62u)) {
-    config.attention_scale =
-        1.0f / std::sqrt(static_cast<float>(config.d_model) / static_cast<float>(config.n_heads));
+    config.attention_scale = 1.0f / std::sqrt(static_cast<float>(config.d_model) / static_cast<float>(config.n_heads));
   }
   if (is_gemma2) config.rope.local_base = config.rope.base;
   return {};
@@ -175,8 +176,8 @@ Status read_gemma(const Reader& reader, ModelConfig& config) {
 
 /// A window over every layer (Mistral 7B v0.1 and its kin, where a file still says so).
 Status read_uniform_window(const Reader& reader, ModelConfig& config) {
-  SAIN_ASSIGN_OR_RETURN(config.sliding_window, Metadata::value_or(reader.metadata().u32(reader.key(
-                                                   "attention.sliding_window")), 0u));
+  SAIN_ASSIGN_OR_RETURN(config.sliding_window,
+                        Metadata::value_or(reader.metadata().u32(reader.key("attention.sliding_window")), 0u));
   config.is_local.assign(config.n_layers, config.sliding_window != 0);
   config.rope.local_base = config.rope.base;
   return {};

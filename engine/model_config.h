@@ -21,11 +21,11 @@ enum class RopeLayout {
 struct RopeConfig {
   enum class Scaling { kNone, kLinear, kYarn };
   RopeLayout layout = RopeLayout::kAdjacent;
-  uint32_t rotary_dim = 0;   // even, <= head_dim
+  uint32_t rotary_dim = 0;  // even, <= head_dim
   float base = 10000;
   float local_base = 10000;  // of sliding-window layers
   Scaling scaling = Scaling::kNone;
-  float factor = 1;          // positions are divided by it
+  float factor = 1;  // positions are divided by it
   float attention_factor = 1;
   float yarn_extrapolation = 1, yarn_beta_fast = 32, yarn_beta_slow = 1;
   uint32_t original_context = 0;
@@ -45,12 +45,12 @@ struct ModelConfig {
   float rms_epsilon = 1e-5f;
   Activation activation = Activation::kSilu;
   RopeConfig rope;
-  float embedding_scale = 1;       // multiplies the embedding row
-  float attention_scale = 0;       // multiplies q.k
-  float attention_soft_cap = 0;    // 0: none; otherwise cap * tanh(x / cap)
+  float embedding_scale = 1;     // multiplies the embedding row
+  float attention_scale = 0;     // multiplies q.k
+  float attention_soft_cap = 0;  // 0: none; otherwise cap * tanh(x / cap)
   float logit_soft_cap = 0;
-  uint32_t sliding_window = 0;     // tokens that a local layer sees; 0: no local layers
-  std::vector<bool> is_local;      // (n_layers): true for sliding-window layers
+  uint32_t sliding_window = 0;  // tokens that a local layer sees; 0: no local layers
+  std::vector<bool> is_local;   // (n_layers): true for sliding-window layers
 
   /// Errors: kUnsupported (architecture, rope scaling), kCorrupt (a dimension that is missing, zero, or absurd).
   static Result<ModelConfig> from_metadata(const formats::Metadata& metadata);

@@ -22,8 +22,8 @@ struct PerplexityResult {
 
 struct PerplexityOptions {
   uint32_t context = 512;  // tokens per chunk, see text_chunks.h
-  std::stop_token stop;
-  std::function<void(size_t chunks_done, size_t n_chunks)> on_progress;  // may be empty
+  std::stop_token stop = {};
+  std::function<void(size_t chunks_done, size_t n_chunks)> on_progress = {};  // may be empty
 };
 
 /// The perplexity of `tokens` (the whole text, without BOS). Resets the session before each chunk and at the end.

@@ -24,10 +24,14 @@ double ms_since(std::chrono::steady_clock::time_point start) {
 
 std::string_view to_string(FinishReason reason) {
   switch (reason) {
-    case FinishReason::kStop: return "stop";
-    case FinishReason::kLength: return "length";
-    case FinishReason::kContext: return "context";
-    case FinishReason::kCancelled: return "cancelled";
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kContext:
+      return "context";
+    case FinishReason::kCancelled:
+      return "cancelled";
   }
   return "?";
 }
@@ -94,16 +98,16 @@ Result<Session> Session::create(const Model& model, ThreadPool& pool, const Sess
   const uint32_t largest = model.config().context_length;
   if (options.context_length == 0) options.context_length = std::min(largest, kDefaultContext);
   if (options.context_length > largest) {
-    return make_error(ErrorCode::kInvalidArgument, "context length: expected at most the model's {}, found {}",
-                      largest, options.context_length);
+    return make_error(ErrorCode::kInvalidArgument, "context length: expected at most the model's {}, found {}", largest,
+                      options.context_length);
   }
   const KvType kv_type = options.precision == Precision::kExact ? KvType::kF32 : KvType::kF16;
   try {
     SAIN_ASSIGN_OR_RETURN(cpu::Forward forward, cpu::Forward::create(model, pool, options.context_length));
-    SAIN_ASSIGN_OR_RETURN(
-        KvCache cache, KvCache::create(model.config(), model.config().n_layers, options.context_length, kv_type));
-    auto state = std::make_unique<State>(
-        State{&model, options, std::move(forward), std::move(cache), {}, std::nullopt, 0});
+    SAIN_ASSIGN_OR_RETURN(KvCache cache,
+                          KvCache::create(model.config(), model.config().n_layers, options.context_length, kv_type));
+    auto state =
+        std::make_unique<State>(State{&model, options, std::move(forward), std::move(cache), {}, std::nullopt, 0});
     state->history.reserve(options.context_length);
     return Session(std::move(state));
   } catch (const std::bad_alloc&) {
@@ -217,9 +221,17 @@ void Session::reset() {
   state_->cache.length = 0;
 }
 
-std::span<const Token> Session::history() const { return state_->history; }
-uint32_t Session::context_length() const { return state_->options.context_length; }
-size_t Session::kv_bytes() const { return state_->cache.bytes(); }
-const Model& Session::model() const { return *state_->model; }
+std::span<const Token> Session::history() const {
+  return state_->history;
+}
+uint32_t Session::context_length() const {
+  return state_->options.context_length;
+}
+size_t Session::kv_bytes() const {
+  return state_->cache.bytes();
+}
+const Model& Session::model() const {
+  return *state_->model;
+}
 
 }  // namespace sain::engine

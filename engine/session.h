@@ -29,7 +29,7 @@ struct SessionOptions {
 
 struct GenerateOptions {
   uint32_t max_tokens = 512;
-  bool ignore_end = false;                // go on past end-of-generation tokens
+  bool ignore_end = false;                     // go on past end-of-generation tokens
   std::vector<std::string> stop_strings = {};  // not part of the text that comes out
   SamplerOptions sampler = {};
 };

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/utf8.h"
+#include "formats/utf8.h"
 
 namespace sain::engine {
 namespace {
@@ -22,7 +22,7 @@ Result<StopStrings> StopStrings::create(std::vector<std::string> strings) {
     if (strings[i].empty()) {
       return make_error(ErrorCode::kInvalidArgument, "stop string {}: expected some text, found an empty string", i);
     }
-    if (const size_t valid = valid_utf8_prefix(strings[i]); valid < strings[i].size()) {
+    if (const size_t valid = formats::valid_utf8_prefix(strings[i]); valid < strings[i].size()) {
       return make_error(ErrorCode::kInvalidArgument, "stop string {}: expected UTF-8, found the byte 0x{:02x} at {}", i,
                         static_cast<unsigned char>(strings[i][valid]), valid);
     }

@@ -105,8 +105,7 @@ Status load_layer(Loader& loader, const ModelConfig& config, uint32_t index, Lay
 Result<Weights> Weights::from_file(const GgufFile& file, const ModelConfig& config) {
   Weights weights;
   Loader loader(file, weights.bytes);
-  SAIN_RETURN_IF_ERROR(
-      loader.matrix("token_embd.weight", config.vocab_size, config.d_model, weights.token_embedding));
+  SAIN_RETURN_IF_ERROR(loader.matrix("token_embd.weight", config.vocab_size, config.d_model, weights.token_embedding));
   weights.layers.resize(config.n_layers);
   for (uint32_t l = 0; l < config.n_layers; ++l) {
     SAIN_RETURN_IF_ERROR(load_layer(loader, config, l, weights.layers[l]));
@@ -115,8 +114,8 @@ Result<Weights> Weights::from_file(const GgufFile& file, const ModelConfig& conf
   SAIN_RETURN_IF_ERROR(
       loader.matrix("output.weight", config.vocab_size, config.d_model, weights.output, Presence::kOptional));
   if (!weights.output) weights.output = weights.token_embedding;
-  SAIN_RETURN_IF_ERROR(loader.vector("rope_freqs.weight", config.rope.rotary_dim / 2, weights.rope_factors,
-                                     Presence::kOptional));
+  SAIN_RETURN_IF_ERROR(
+      loader.vector("rope_freqs.weight", config.rope.rotary_dim / 2, weights.rope_factors, Presence::kOptional));
   for (const float factor : weights.rope_factors) {
     if (factor <= 0) {
       return make_error(ErrorCode::kCorrupt, "{}: tensor rope_freqs.weight: expected positive factors, found {}",

@@ -27,11 +27,11 @@ struct WeightMatrix {
 using WeightVector = std::vector<float>;
 
 struct LayerWeights {
-  WeightVector attention_norm;       // (d_model)
-  WeightMatrix q, k, v;              // (q_dim, d_model), (kv_dim, d_model) twice
+  WeightVector attention_norm;  // (d_model)
+  WeightMatrix q, k, v;         // (q_dim, d_model), (kv_dim, d_model) twice
   WeightVector q_bias, k_bias, v_bias;
-  WeightVector q_norm, k_norm;       // (head_dim)
-  WeightMatrix attention_output;     // (d_model, q_dim)
+  WeightVector q_norm, k_norm;    // (head_dim)
+  WeightMatrix attention_output;  // (d_model, q_dim)
   WeightVector attention_output_bias;
   WeightVector post_attention_norm;  // (d_model), gemma
   WeightVector ffn_norm;             // (d_model)
@@ -41,12 +41,12 @@ struct LayerWeights {
 };
 
 struct Weights {
-  WeightMatrix token_embedding;      // (vocab_size, d_model)
+  WeightMatrix token_embedding;  // (vocab_size, d_model)
   std::vector<LayerWeights> layers;
-  WeightVector output_norm;          // (d_model)
-  WeightMatrix output;               // (vocab_size, d_model); the embedding again where the two are tied
-  WeightVector rope_factors;         // (rotary_dim / 2): divisors of the frequencies; empty where there are none
-  size_t bytes = 0;                  // of all tensors in use
+  WeightVector output_norm;   // (d_model)
+  WeightMatrix output;        // (vocab_size, d_model); the embedding again where the two are tied
+  WeightVector rope_factors;  // (rotary_dim / 2): divisors of the frequencies; empty where there are none
+  size_t bytes = 0;           // of all tensors in use
 
   /// Matrices point into `file`. Errors: kNotFound (a tensor is missing), kCorrupt (its shape is not what `config`
   /// says), kUnsupported (its type cannot be used there).

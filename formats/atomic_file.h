@@ -11,13 +11,15 @@
 
 namespace sain::formats {
 
+enum class FileAccess { kDefault, kOwnerOnly };  // mode 0666 less the umask, or 0600
+
 /// Writes beside the target under a temporary name; commit() gives it the target's name, replacing what was there.
 /// Without commit(), destruction removes it. Other programs see the old file or the new one, never half of it, even
 /// across a power cut.
 class AtomicFile {
  public:
   /// Errors: kIo, kNotFound (no such folder).
-  static Result<AtomicFile> create(const std::filesystem::path& target);
+  static Result<AtomicFile> create(const std::filesystem::path& target, FileAccess access = FileAccess::kDefault);
 
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&&) = delete;

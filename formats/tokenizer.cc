@@ -140,7 +140,7 @@ void Tokenizer::State::set_ends(const TokenizerData& data) {
     ends.push_back(*token);
   }
   std::ranges::sort(ends);
-  ends.erase(std::ranges::unique(ends).begin(), ends.end());
+  ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
 }
 
 std::vector<Token> Tokenizer::encode(std::string_view text, SpecialTokens special) const {
@@ -199,9 +199,8 @@ void Tokenizer::append_piece(Token token, SpecialTokens special, bool& fresh, st
   const TokenType type = state_->vocabulary.type(token);
   const bool extra_space = fresh && state_->space_prefix && type == TokenType::kNormal && piece.starts_with(' ');
   if (extra_space) piece.remove_prefix(1);
-  // A control token begins a new text; an unknown or unused one stands inside of one.
+  fresh = type == TokenType::kControl;
   const bool hidden = state_->is_control(token) || type == TokenType::kUnused;
-  fresh = type == TokenType::kControl || (fresh && hidden);
   if (!hidden || special == SpecialTokens::kParse) bytes += piece;
 }
 

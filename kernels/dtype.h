@@ -34,11 +34,11 @@ struct DTypeInfo {
 };
 
 inline constexpr DTypeInfo kDTypes[] = {
-    {DType::kF32, "F32", 1, 4},          {DType::kF16, "F16", 1, 2},          {DType::kQ4_0, "Q4_0", 32, 18},
-    {DType::kQ4_1, "Q4_1", 32, 20},      {DType::kQ5_0, "Q5_0", 32, 22},      {DType::kQ5_1, "Q5_1", 32, 24},
-    {DType::kQ8_0, "Q8_0", 32, 34},      {DType::kQ2_K, "Q2_K", 256, 84},     {DType::kQ3_K, "Q3_K", 256, 110},
-    {DType::kQ4_K, "Q4_K", 256, 144},    {DType::kQ5_K, "Q5_K", 256, 176},    {DType::kQ6_K, "Q6_K", 256, 210},
-    {DType::kIQ4_NL, "IQ4_NL", 32, 18},  {DType::kIQ4_XS, "IQ4_XS", 256, 136}, {DType::kBF16, "BF16", 1, 2},
+    {DType::kF32, "F32", 1, 4},         {DType::kF16, "F16", 1, 2},           {DType::kQ4_0, "Q4_0", 32, 18},
+    {DType::kQ4_1, "Q4_1", 32, 20},     {DType::kQ5_0, "Q5_0", 32, 22},       {DType::kQ5_1, "Q5_1", 32, 24},
+    {DType::kQ8_0, "Q8_0", 32, 34},     {DType::kQ2_K, "Q2_K", 256, 84},      {DType::kQ3_K, "Q3_K", 256, 110},
+    {DType::kQ4_K, "Q4_K", 256, 144},   {DType::kQ5_K, "Q5_K", 256, 176},     {DType::kQ6_K, "Q6_K", 256, 210},
+    {DType::kIQ4_NL, "IQ4_NL", 32, 18}, {DType::kIQ4_XS, "IQ4_XS", 256, 136}, {DType::kBF16, "BF16", 1, 2},
     {DType::kMXFP4, "MXFP4", 32, 17},
 };
 
@@ -50,7 +50,9 @@ constexpr const DTypeInfo* find_dtype(uint32_t number) {
   return nullptr;
 }
 
-constexpr const DTypeInfo& dtype_info(DType dtype) { return *find_dtype(static_cast<uint32_t>(dtype)); }
+constexpr const DTypeInfo& dtype_info(DType dtype) {
+  return *find_dtype(static_cast<uint32_t>(dtype));
+}
 
 /// Bytes of one row of `n` elements; `n` must be a multiple of the block size.
 constexpr size_t row_bytes(DType dtype, size_t n) {

@@ -71,7 +71,7 @@ Result<HeadKey> route_head_key(const std::filesystem::path& assistant_file, uint
 }
 
 Result<HeadExamples> extract_examples(const Registry& registry, const FeatureExtractor& features,
-                                      const TrainingObserver& observer) {
+                                      const TrainingObserver& observer, std::stop_token stop) {
   size_t n_examples = 0;
   for (size_t i = 0; i < registry.size(); ++i)
     for (const Intent& intent : registry.member(SpecialistId(i)).intents) n_examples += intent.examples.size();
@@ -80,6 +80,7 @@ Result<HeadExamples> extract_examples(const Registry& registry, const FeatureExt
   for (size_t i = 0; i < registry.size(); ++i) {
     for (const Intent& intent : registry.member(SpecialistId(i)).intents) {
       for (const std::string& example : intent.examples) {
+        if (stop.stop_requested()) return make_error(ErrorCode::kCancelled, "the training was stopped");
         auto values = features(example);
         if (!values)
           return make_error(values.error().code, "example \"{}\" of {}/{}: {}", example, registry.snapshot().names[i],
@@ -99,7 +100,7 @@ Result<HeadExamples> extract_examples(const Registry& registry, const FeatureExt
 
 Result<Classifier> Classifier::open(const Registry& registry, FeatureExtractor features, const HeadKey& key,
                                     const std::filesystem::path& head_file, const TrainingObserver& observer,
-                                    Retrain retrain) {
+                                    Retrain retrain, std::stop_token stop) {
   Classifier classifier(std::move(features));
   const size_t n_intents = registry.snapshot().intents.size();
   if (n_intents == 0) return classifier;
@@ -120,7 +121,8 @@ Result<Classifier> Classifier::open(const Registry& registry, FeatureExtractor f
     }
   }
   if (observer.say) observer.say(why);
-  SAIN_ASSIGN_OR_RETURN(const HeadExamples examples, extract_examples(registry, classifier.features_, observer));
+  SAIN_ASSIGN_OR_RETURN(const HeadExamples examples,
+                        extract_examples(registry, classifier.features_, observer, std::move(stop)));
   SAIN_ASSIGN_OR_RETURN(classifier.head_, RouteHead::train(examples));
   if (const Status saved = classifier.head_.save(head_file, key); !saved && observer.say)
     observer.say(saved.error().message);

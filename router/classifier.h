@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <stop_token>
 #include <string_view>
 #include <vector>
 
@@ -34,7 +35,7 @@ class Classifier {
   /// there is nothing to train, and classify() gives an empty vector.
   static Result<Classifier> open(const Registry& registry, FeatureExtractor features, const HeadKey& key,
                                  const std::filesystem::path& head_file, const TrainingObserver& observer,
-                                 Retrain retrain = Retrain::kIfStale);
+                                 Retrain retrain = Retrain::kIfStale, std::stop_token stop = {});
 
   /// Probabilities by intent (RegistrySnapshot::intents), or none when there are no intents.
   Result<std::vector<double>> classify(std::string_view text) const;
@@ -48,8 +49,8 @@ class Classifier {
   RouteHead head_;  // of no intents when there are none
 };
 
-/// The features of every example, labelled. Errors: those of `features`, naming the example.
+/// The features of every example, labelled. Errors: those of `features`, naming the example; kCancelled.
 Result<HeadExamples> extract_examples(const Registry& registry, const FeatureExtractor& features,
-                                      const TrainingObserver& observer);
+                                      const TrainingObserver& observer, std::stop_token stop = {});
 
 }  // namespace sain::router

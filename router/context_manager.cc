@@ -1,29 +1,34 @@
 #include "router/context_manager.h"
 
+#include <utility>
+
 namespace sain::router {
 
 Result<ContextWindow> ContextManager::build(std::string_view system_prompt, std::string_view request, size_t budget,
                                             const CountTokens& count_tokens) const {
+  const auto window_without = [&](size_t n_dropped) -> Result<ContextWindow> {
+    ContextWindow window{messages(system_prompt, request, n_dropped), 0, n_dropped};
+    SAIN_ASSIGN_OR_RETURN(window.n_tokens, count_tokens(window.messages));
+    return window;
+  };
+  SAIN_ASSIGN_OR_RETURN(ContextWindow whole, window_without(0));
+  if (whole.n_tokens <= budget) return whole;
+  SAIN_ASSIGN_OR_RETURN(ContextWindow best, window_without(turns_.size()));
+  if (best.n_tokens > budget) {
+    return make_error(ErrorCode::kResourceExhausted, "the request takes {} tokens, and there is room for {}",
+                      best.n_tokens, budget);
+  }
   // More dropped turns mean fewer tokens, so the least number that fits is found by halving.
-  ContextWindow window;
-  bool found = false;
-  size_t low = 0, high = turns_.size();
-  while (!found || low < high) {
-    const size_t n_dropped = found ? low + (high - low) / 2 : low;  // first try: all turns
-    ContextWindow candidate{messages(system_prompt, request, n_dropped), 0, n_dropped};
-    SAIN_ASSIGN_OR_RETURN(candidate.n_tokens, count_tokens(candidate.messages));
-    if (candidate.n_tokens <= budget) {
-      high = n_dropped;
-      window = std::move(candidate);
-      found = true;
-    } else if (n_dropped == turns_.size()) {
-      return make_error(ErrorCode::kResourceExhausted, "the request takes {} tokens, and there is room for {}",
-                        candidate.n_tokens, budget);
+  size_t too_few = 0;
+  while (best.n_dropped_turns - too_few > 1) {
+    SAIN_ASSIGN_OR_RETURN(ContextWindow middle, window_without(too_few + (best.n_dropped_turns - too_few) / 2));
+    if (middle.n_tokens <= budget) {
+      best = std::move(middle);
     } else {
-      low = n_dropped + 1;
+      too_few = middle.n_dropped_turns;
     }
   }
-  return window;
+  return best;
 }
 
 std::vector<Message> ContextManager::messages(std::string_view system_prompt, std::string_view request,

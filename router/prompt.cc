@@ -6,12 +6,6 @@ namespace {
 using formats::SpecialTokens;
 using formats::Token;
 
-std::vector<Token> with_bos(const formats::Tokenizer& tokenizer, std::vector<Token> tokens) {
-  const auto bos = tokenizer.bos();
-  if (tokenizer.add_bos() && bos && (tokens.empty() || tokens.front() != *bos)) tokens.insert(tokens.begin(), *bos);
-  return tokens;
-}
-
 std::vector<Token> render_plain(const engine::Model& model, std::span<const Message> messages) {
   std::string text;
   for (const Message& message : messages) {
@@ -48,6 +42,12 @@ std::vector<Message> without_system(std::span<const Message> messages) {
 }
 
 }  // namespace
+
+std::vector<Token> with_bos(const formats::Tokenizer& tokenizer, std::vector<Token> tokens) {
+  const auto bos = tokenizer.bos();
+  if (tokenizer.add_bos() && bos && (tokens.empty() || tokens.front() != *bos)) tokens.insert(tokens.begin(), *bos);
+  return tokens;
+}
 
 Result<std::vector<Token>> render_prompt(const engine::Model& model, std::span<const Message> messages,
                                          std::time_t now) {

@@ -18,6 +18,9 @@ namespace sain::router {
 Result<std::vector<formats::Token>> render_prompt(const engine::Model& model, std::span<const Message> messages,
                                                   std::time_t now);
 
+/// `tokens` with the model's BOS before them, where its tokenizer wants one and they do not begin with it already.
+std::vector<formats::Token> with_bos(const formats::Tokenizer& tokenizer, std::vector<formats::Token> tokens);
+
 /// What ends an answer of a model without a chat template.
 std::vector<std::string> plain_stop_strings();
 

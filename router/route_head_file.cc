@@ -10,8 +10,9 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <system_error>
 
-#include "router/atomic_file.h"
+#include "formats/atomic_file.h"
 #include "router/route_head.h"
 
 namespace sain::router {
@@ -70,7 +71,12 @@ Status RouteHead::save(const std::filesystem::path& path, const HeadKey& key) co
   append(out, weights_);
   append(out, bias_);
   append(out, digest(out));
-  return write_file_atomically(path, out, FileAccess::kDefault);
+  std::error_code error;
+  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
+  if (error) return make_error(ErrorCode::kIo, "{}: {}", path.parent_path().string(), error.message());
+  SAIN_ASSIGN_OR_RETURN(formats::AtomicFile file, formats::AtomicFile::create(path));
+  SAIN_RETURN_IF_ERROR(file.write(out));
+  return file.commit();
 }
 
 Result<RouteHead> RouteHead::load(const std::filesystem::path& path, const HeadKey& key) {

@@ -9,7 +9,7 @@ namespace sain::router {
 namespace {
 
 /// One file a key, so that two configurations do not train each other's head away.
-std::filesystem::path head_file(const HeadKey& key) {
+std::filesystem::path head_file_of(const HeadKey& key) {
   std::string name = "route-";
   for (size_t i = 0; i < 8; ++i) name += fmt::format("{:02x}", key[i]);
   return cache_dir() / "router" / (name + ".head");
@@ -49,7 +49,7 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
   chat->residency_ = std::make_unique<Residency>(
       gguf_model_source(config.context_length, is_exact ? 4 : 2), files, config.memory_budget_bytes,
       config.unload_after_answer ? KeepLoaded::kWhileLeased : KeepLoaded::kUntilNeeded);
-  SAIN_ASSIGN_OR_RETURN(chat->assistant_, chat->residency_->acquire(kAssistant, options.on_status));
+  SAIN_ASSIGN_OR_RETURN(chat->assistant_, chat->residency_->acquire(kAssistant, options.on_status, options.stop));
 
   SAIN_ASSIGN_OR_RETURN(ModelRunner runner,
                         ModelRunner::create(registry, chat->pool_, chat->assistant_.model(), config.routing.layer,
@@ -58,10 +58,11 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
   ModelRunner* const run = chat->runner_.get();
 
   SAIN_ASSIGN_OR_RETURN(const HeadKey key, route_head_key(files.front(), config.routing.layer, registry));
+  chat->head_file_ = head_file_of(key);
   SAIN_ASSIGN_OR_RETURN(Classifier classifier,
                         Classifier::open(
-                            registry, [run](std::string_view text) { return run->features(text); }, key, head_file(key),
-                            options.observer, options.retrain));
+                            registry, [run](std::string_view text) { return run->features(text); }, key,
+                            chat->head_file_, options.observer, options.retrain, options.stop));
   chat->classifier_ = std::make_unique<Classifier>(std::move(classifier));
 
   CoordinatorParts parts;

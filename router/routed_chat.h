@@ -1,7 +1,9 @@
 // A configuration brought to life: everything that answers routed requests, put together.
 #pragma once
 
+#include <filesystem>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,7 @@ struct RoutedChatOptions {
   engine::Precision precision = engine::Precision::kFast;
   unsigned threads = 0;  // 0: what the configuration says
   Retrain retrain = Retrain::kIfStale;
+  std::stop_token stop = {};       // ends the load and the training with kCancelled
   StatusSink on_status = {};       // while the assistant loads
   TrainingObserver observer = {};  // while the router is trained, and about specialists that are missing
 };
@@ -34,10 +37,9 @@ class RoutedChat {
   const Config& config() const { return config_; }
   const Registry& registry() const { return registry_; }
   const Residency& residency() const { return *residency_; }
+  const Classifier& classifier() const { return *classifier_; }
+  const std::filesystem::path& head_file() const { return head_file_; }
   Coordinator& coordinator() { return *coordinator_; }
-
-  /// The features that the router sees, for measurements.
-  Result<std::vector<float>> features(std::string_view text) { return runner_->features(text); }
 
  private:
   RoutedChat(const Config& config, unsigned threads) : config_(config), registry_(config), pool_(threads) {}
@@ -49,6 +51,7 @@ class RoutedChat {
   std::unique_ptr<Residency> residency_;
   ModelLease assistant_;
   std::unique_ptr<ModelRunner> runner_;
+  std::filesystem::path head_file_;
   std::unique_ptr<Classifier> classifier_;
   std::unique_ptr<Coordinator> coordinator_;
 };

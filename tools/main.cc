@@ -10,6 +10,10 @@ int main(int argc, char** argv) {
   sain::tools::add_inspect_command(app, exit_code);
   sain::tools::add_logits_command(app, exit_code);
   sain::tools::add_run_command(app, exit_code);
+  sain::tools::add_chat_command(app, exit_code);
+  sain::tools::add_route_command(app, exit_code);
+  sain::tools::add_tokenize_command(app, exit_code);
+  sain::tools::add_detokenize_command(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -19,8 +19,8 @@ namespace sain::engine::cpu {
 /// nothing. Refers to its Model and ThreadPool, which must outlive it.
 class Forward {
  public:
-  static constexpr size_t kMaxBatch = 128;   // tokens a run()
-  static constexpr size_t kMaxLogits = 32;   // rows a logits()
+  static constexpr size_t kMaxBatch = 128;  // tokens a run()
+  static constexpr size_t kMaxLogits = 32;  // rows a logits()
 
   /// `context_length`: the most positions that a cache handed to run() has.
   static Result<Forward> create(const Model& model, ThreadPool& pool, uint32_t context_length);
@@ -53,16 +53,16 @@ class Forward {
   RopeTable rope_global_, rope_local_;
   size_t n_ = 0;  // tokens of the current run
 
-  AlignedBuffer memory_;                 // backs the views below
-  MatrixView<float> x_;                  // (kMaxBatch, d_model): the residual stream
-  MatrixView<float> normed_;             // (kMaxBatch, d_model)
-  MatrixView<float> q_, k_, v_;          // (kMaxBatch, q_dim), (kMaxBatch, kv_dim) twice
-  MatrixView<float> attended_;           // (kMaxBatch, q_dim)
-  MatrixView<float> gate_, up_;          // (kMaxBatch, d_ff)
-  MatrixView<float> delta_;              // (kMaxBatch, d_model): what a block adds to the residual stream
+  AlignedBuffer memory_;                            // backs the views below
+  MatrixView<float> x_;                             // (kMaxBatch, d_model): the residual stream
+  MatrixView<float> normed_;                        // (kMaxBatch, d_model)
+  MatrixView<float> q_, k_, v_;                     // (kMaxBatch, q_dim), (kMaxBatch, kv_dim) twice
+  MatrixView<float> attended_;                      // (kMaxBatch, q_dim)
+  MatrixView<float> gate_, up_;                     // (kMaxBatch, d_ff)
+  MatrixView<float> delta_;                         // (kMaxBatch, d_model): what a block adds to the residual stream
   MatrixView<float> angles_global_, angles_local_;  // (kMaxBatch, rotary_dim): pairs (cos, sin)
-  MatrixView<float> scores_;             // (n_threads, context_length)
-  MatrixView<float> logits_;             // (kMaxLogits, vocab_size)
+  MatrixView<float> scores_;                        // (n_threads, context_length)
+  MatrixView<float> logits_;                        // (kMaxLogits, vocab_size)
 };
 
 }  // namespace sain::engine::cpu

@@ -19,9 +19,9 @@ Result<Matmul> Matmul::create(const kernels::KernelSet& kernels, ThreadPool& poo
   matmul.kernels_ = &kernels;
   matmul.pool_ = &pool;
   matmul.scratch_floats_ = std::max(max_cols, 2 * kRows * kTileCols);
-  SAIN_ASSIGN_OR_RETURN(matmul.scratch_,
-                        AlignedBuffer::allocate(pool.n_threads() * matmul.scratch_floats_ * sizeof(float),
-                                                "dequantized rows"));
+  SAIN_ASSIGN_OR_RETURN(
+      matmul.scratch_,
+      AlignedBuffer::allocate(pool.n_threads() * matmul.scratch_floats_ * sizeof(float), "dequantized rows"));
   return matmul;
 }
 

@@ -30,7 +30,7 @@ class Matmul {
 
   const kernels::KernelSet* kernels_ = nullptr;
   ThreadPool* pool_ = nullptr;
-  AlignedBuffer scratch_;      // (n_threads, scratch_floats_)
+  AlignedBuffer scratch_;  // (n_threads, scratch_floats_)
   size_t scratch_floats_ = 0;
 };
 

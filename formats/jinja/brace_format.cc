@@ -68,7 +68,7 @@ class BraceFormatter {
   BraceFormatter(Runtime& runtime, const Arguments& arguments) : runtime_(runtime), arguments_(arguments) {}
 
   Result<Text> run(const Text& format, size_t level) {
-    if (level > 1) return template_error("a format within a format within a format");
+    if (level > 2) return template_error("formats nested too deep");
     const std::string_view bytes = format.bytes();
     Text result;
     for (size_t i = 0; i < bytes.size();) {
@@ -148,7 +148,7 @@ class BraceFormatter {
   Result<Value> argument(std::string_view name) {
     const bool number = is_digit_at(name, 0);
     if (name.empty() || number) {
-      if (name.empty() == numbered_) return template_error("a format mixes '{{}}' and '{{0}}'");
+      if (name.empty() ? numbered_ : automatic_) return template_error("a format mixes '{{}}' and '{{0}}'");
       (name.empty() ? automatic_ : numbered_) = true;
       size_t position = 0;
       const size_t index = number ? static_cast<size_t>(read_number(name, position)) : next_++;

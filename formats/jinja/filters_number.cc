@@ -76,7 +76,6 @@ Result<Value> truncate_to_integer(double number, Trust trust) {
 
 Result<Value> integer_filter(Runtime&, const Value& input, const Arguments& arguments) {
   SAIN_ASSIGN_OR_RETURN(const Bound bound, bind("int", arguments, {"default", "base"}));
-  SAIN_ASSIGN_OR_RETURN(const int64_t base, integer_or(bound[1], 10));
   const Value fallback = bound[0] == nullptr ? Value(int64_t{0}) : *bound[0];
   if (input.is_undefined()) return type_error("a number", input);
   if (const auto integer = input.integer()) return Value(*integer, input.scalar_trust());
@@ -86,6 +85,7 @@ Result<Value> integer_filter(Runtime&, const Value& input, const Arguments& argu
   }
   const Text* text = input.text();
   if (text == nullptr) return fallback;
+  SAIN_ASSIGN_OR_RETURN(const int64_t base, integer_or(bound[1], 10));
   SAIN_ASSIGN_OR_RETURN(const auto integer, parse_integer(text->bytes(), base));
   if (integer) return Value(*integer, text->trust());
   const auto number = parse_float(text->bytes());

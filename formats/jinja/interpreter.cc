@@ -192,18 +192,14 @@ Result<Interpreter::Flow> Interpreter::execute_for(const Statement& statement) {
   SAIN_RETURN_IF_ERROR(runtime_.charge_memory(sizeof(LoopState)));
   const auto loop = std::make_shared<LoopState>();
   loop->items = items;
-  loop->depth = loop_depth_;
   const struct LoopEnd {  // a loop must not hold itself when it ends
     LoopState& state;
-    size_t& depth;
-    ~LoopEnd() {
-      state.last_changed.clear();
-      --depth;
-    }
-  } loop_end{*loop, ++loop_depth_};
+    ~LoopEnd() { state.last_changed.clear(); }
+  } loop_end{*loop};
 
   static const std::string kLoopName = "loop";
   const auto loop_id = std::find(program_.names.begin(), program_.names.end(), kLoopName);
+  bool any_finished = false;
   ScopeGuard scope(*this, scope_);
   for (; loop->index < items->items.size(); ++loop->index) {
     SAIN_RETURN_IF_ERROR(enter(statement.line));
@@ -214,8 +210,10 @@ Result<Interpreter::Flow> Interpreter::execute_for(const Statement& statement) {
     SAIN_RETURN_IF_ERROR(assign(*statement.target, items->items[loop->index]));
     SAIN_ASSIGN_OR_RETURN(const Flow flow, execute(statement.body));
     if (flow == Flow::kBreak) break;
+    any_finished |= flow == Flow::kNext;
   }
-  return Flow::kNext;
+  // As in the reference implementation, rounds that `break` or `continue` ended do not count.
+  return any_finished ? Flow::kNext : execute_scoped(statement.otherwise);
 }
 
 Result<Interpreter::Flow> Interpreter::execute_with(const Statement& statement) {

@@ -125,7 +125,6 @@ class Interpreter {
   Text* out_ = nullptr;
   uint32_t line_ = 1;
   size_t depth_ = 0;
-  size_t loop_depth_ = 0;
 };
 
 }  // namespace sain::formats::jinja

@@ -126,6 +126,7 @@ class Lexer {
   }
 
   Status lex_comment() {
+    if (position_ == text_.size()) return {};  // as the reference implementation, if nothing follows
     const uint32_t first_line = line_;
     const size_t close = text_.find("#}", position_);
     if (close == std::string_view::npos)
@@ -151,6 +152,7 @@ class Lexer {
   }
 
   Status lex_raw() {
+    if (position_ == text_.size()) return {};
     for (size_t open = text_.find("{%", position_); open != std::string_view::npos; open = text_.find("{%", open + 1)) {
       const char sign = sign_at(open + 2);
       const size_t end = match_raw_tag(open + (sign == ' ' ? 2 : 3), "endraw");

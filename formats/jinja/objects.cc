@@ -54,8 +54,8 @@ Value loop_attribute(const Value& self, const std::string& name) {
   if (name == "length") return count(size);
   if (name == "revindex") return count(size - loop.index);
   if (name == "revindex0") return count(size - loop.index - 1);
-  if (name == "depth") return count(loop.depth + 1);
-  if (name == "depth0") return count(loop.depth);
+  if (name == "depth") return count(1);  // only recursive loops have more
+  if (name == "depth0") return count(0);
   if (name == "previtem") return loop.index == 0 ? Value() : loop.items->items[loop.index - 1];
   if (name == "nextitem") return loop.index + 1 >= size ? Value() : loop.items->items[loop.index + 1];
   if (name == "cycle") return bound(self, loop_cycle);

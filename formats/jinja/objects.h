@@ -16,7 +16,6 @@ struct LoopState : Object {
   LoopState() : Object(Kind::kLoop) {}
   std::shared_ptr<const Sequence> items;
   size_t index = 0;     // of the current round, from 0
-  size_t depth = 0;     // of nesting among loops, from 0
   Values last_changed;  // what loop.changed() saw last; emptied when the loop ends, since it may hold the loop
 };
 

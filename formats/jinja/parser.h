@@ -54,11 +54,11 @@ class Parser {
   Status parse_filter_block(Statement& statement);
   Status parse_macro_body(MacroBody& macro, std::string_view end_tag);
   Status parse_parameters(MacroBody& macro);
-  Result<ExpressionPtr> parse_target(std::string_view end_name, bool with_namespace);
+  Result<ExpressionPtr> parse_target(bool with_namespace);
 
   // Expressions
   Result<ExpressionPtr> parse_expression(Conditionals conditionals = Conditionals::kAllowed);
-  Result<ExpressionPtr> parse_tuple(Conditionals conditionals, std::string_view end_name, bool parenthesized);
+  Result<ExpressionPtr> parse_tuple(Conditionals conditionals, bool parenthesized);
   Result<ExpressionPtr> parse_conditional();
   Result<ExpressionPtr> parse_or();
   Result<ExpressionPtr> parse_and();

@@ -67,13 +67,13 @@ Result<ExpressionPtr> Parser::parse_expression(Conditionals conditionals) {
   return conditionals == Conditionals::kAllowed ? parse_conditional() : parse_or();
 }
 
-Result<ExpressionPtr> Parser::parse_tuple(Conditionals conditionals, std::string_view end_name, bool parenthesized) {
+Result<ExpressionPtr> Parser::parse_tuple(Conditionals conditionals, bool parenthesized) {
   ExpressionPtr tuple = make(Kind::kTuple, current().line);
   bool has_comma = false;
   while (true) {
     const Token& token = current();
     const bool at_end = token.kind == Token::Kind::kVariableEnd || token.kind == Token::Kind::kBlockEnd ||
-                        token.is_operator(")") || (!end_name.empty() && token.is_name(end_name));
+                        token.is_operator(")");
     if (at_end) break;
     SAIN_ASSIGN_OR_RETURN(ExpressionPtr item, parse_expression(conditionals));
     tuple->children.push_back(std::move(item));
@@ -209,7 +209,7 @@ Result<ExpressionPtr> Parser::parse_primary() {
   const Token& token = current();
   if (token.is_operator("(")) {
     take();
-    SAIN_ASSIGN_OR_RETURN(ExpressionPtr inner, parse_tuple(Conditionals::kAllowed, "", true));
+    SAIN_ASSIGN_OR_RETURN(ExpressionPtr inner, parse_tuple(Conditionals::kAllowed, true));
     SAIN_RETURN_IF_ERROR(expect_operator(")"));
     return inner;
   }

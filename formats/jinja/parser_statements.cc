@@ -10,8 +10,8 @@ namespace {
 using StatementKind = Statement::Kind;
 
 /// Statements of Jinja that need other templates or extensions, none of which a chat template has.
-constexpr std::array<std::string_view, 7> kUnsupportedTags = {"include", "import", "from",      "extends",
-                                                              "block",   "trans",  "autoescape"};
+constexpr std::array<std::string_view, 10> kUnsupportedTags = {"include", "import", "from",      "extends",
+                                                              "block",   "trans",  "autoescape", "print", "do", "debug"};
 
 std::string join_names(std::initializer_list<std::string_view> names) {
   std::string joined;
@@ -94,7 +94,7 @@ Result<Block> Parser::parse_block(std::initializer_list<std::string_view> end_ta
       statement.value = Value(std::make_shared<const Text>(token.text, Trust::kTemplate));
     } else if (token.kind == Token::Kind::kVariableBegin) {
       statement.kind = StatementKind::kOutput;
-      SAIN_ASSIGN_OR_RETURN(statement.expression, parse_tuple(Conditionals::kAllowed, "", false));
+      SAIN_ASSIGN_OR_RETURN(statement.expression, parse_tuple(Conditionals::kAllowed, false));
       if (current().kind != Token::Kind::kVariableEnd) return unexpected("'}}'");
       take();
     } else {
@@ -143,11 +143,6 @@ Result<Statement> Parser::parse_statement() {
     SAIN_ASSIGN_OR_RETURN(statement.body, parse_body_until("endgeneration"));
     return statement;
   }
-  if (tag.text == "print") {
-    statement.kind = StatementKind::kOutput;
-    SAIN_ASSIGN_OR_RETURN(statement.expression, parse_tuple(Conditionals::kAllowed, "", false));
-    return statement;
-  }
   if (tag.text == "break" || tag.text == "continue") {
     if (loops_ == 0) return syntax_error(tag.line, "'{}' outside of a for loop", tag.text);
     statement.kind = tag.text == "break" ? StatementKind::kBreak : StatementKind::kContinue;
@@ -159,7 +154,7 @@ Result<Statement> Parser::parse_statement() {
   return syntax_error(tag.line, "expected a statement, found '{}'", tag.text);
 }
 
-Result<ExpressionPtr> Parser::parse_target(std::string_view end_name, bool with_namespace) {
+Result<ExpressionPtr> Parser::parse_target(bool with_namespace) {
   if (with_namespace && current().kind == Token::Kind::kName && next().is_operator(".")) {
     ExpressionPtr node = make_name(take());
     node->kind = Kind::kNamespaceAttribute;
@@ -173,13 +168,12 @@ Result<ExpressionPtr> Parser::parse_target(std::string_view end_name, bool with_
   const uint32_t line = current().line;
   ExpressionPtr tuple = make(Kind::kTuple, line);
   bool has_comma = false;
-  while (!(has_comma && (current().is_operator("=") || current().is_operator(")") || current().is_name(end_name) ||
-                         current().kind == Token::Kind::kBlockEnd))) {
+  while (!has_comma || !(current().is_operator(")") || current().kind == Token::Kind::kBlockEnd)) {
     const Nesting nesting(nesting_);
     SAIN_RETURN_IF_ERROR(check_nesting());
     ExpressionPtr item;
     if (skip_operator("(")) {
-      SAIN_ASSIGN_OR_RETURN(item, parse_target(end_name, false));
+      SAIN_ASSIGN_OR_RETURN(item, parse_target(false));
       SAIN_RETURN_IF_ERROR(expect_operator(")"));
     } else {
       SAIN_ASSIGN_OR_RETURN(item, parse_primary());
@@ -195,9 +189,9 @@ Result<ExpressionPtr> Parser::parse_target(std::string_view end_name, bool with_
 
 Status Parser::parse_for(Statement& statement) {
   statement.kind = StatementKind::kFor;
-  SAIN_ASSIGN_OR_RETURN(statement.target, parse_target("in", false));
+  SAIN_ASSIGN_OR_RETURN(statement.target, parse_target(false));
   SAIN_RETURN_IF_ERROR(expect_name("in"));
-  SAIN_ASSIGN_OR_RETURN(statement.expression, parse_tuple(Conditionals::kNotAllowed, "recursive", false));
+  SAIN_ASSIGN_OR_RETURN(statement.expression, parse_tuple(Conditionals::kNotAllowed, false));
   if (skip_name("if")) {
     SAIN_ASSIGN_OR_RETURN(statement.condition, parse_expression());
   }
@@ -217,7 +211,7 @@ Status Parser::parse_if(Statement& statement) {
   statement.kind = StatementKind::kIf;
   while (true) {
     Branch branch;
-    SAIN_ASSIGN_OR_RETURN(branch.condition, parse_tuple(Conditionals::kNotAllowed, "", false));
+    SAIN_ASSIGN_OR_RETURN(branch.condition, parse_tuple(Conditionals::kNotAllowed, false));
     SAIN_ASSIGN_OR_RETURN(branch.body, parse_body({"elif", "else", "endif"}));
     statement.branches.push_back(std::move(branch));
     const std::string tag = take().text;
@@ -231,10 +225,10 @@ Status Parser::parse_if(Statement& statement) {
 }
 
 Status Parser::parse_set(Statement& statement) {
-  SAIN_ASSIGN_OR_RETURN(statement.target, parse_target("", true));
+  SAIN_ASSIGN_OR_RETURN(statement.target, parse_target(true));
   if (skip_operator("=")) {
     statement.kind = StatementKind::kSet;
-    SAIN_ASSIGN_OR_RETURN(statement.expression, parse_tuple(Conditionals::kAllowed, "", false));
+    SAIN_ASSIGN_OR_RETURN(statement.expression, parse_tuple(Conditionals::kAllowed, false));
     return {};
   }
   statement.kind = StatementKind::kSetBlock;
@@ -250,7 +244,7 @@ Status Parser::parse_with(Statement& statement) {
   while (current().kind != Token::Kind::kBlockEnd) {
     if (!statement.assignments.empty()) SAIN_RETURN_IF_ERROR(expect_operator(","));
     Assignment assignment;
-    SAIN_ASSIGN_OR_RETURN(assignment.target, parse_target("", false));
+    SAIN_ASSIGN_OR_RETURN(assignment.target, parse_target(false));
     SAIN_RETURN_IF_ERROR(expect_operator("="));
     SAIN_ASSIGN_OR_RETURN(assignment.value, parse_expression());
     statement.assignments.push_back(std::move(assignment));

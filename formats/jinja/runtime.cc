@@ -78,7 +78,7 @@ Result<Value> Runtime::make_namespace(std::vector<std::pair<std::string, Value>>
 }
 
 Error undefined_error(const Undefined& undefined) {
-  if (undefined.name == nullptr) return template_error("a missing item is used: it is undefined");
+  if (undefined.name == nullptr) return template_error("an item that does not exist is used");
   return template_error("'{}' is undefined", *undefined.name);
 }
 

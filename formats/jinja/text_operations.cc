@@ -36,7 +36,7 @@ Result<std::vector<Text>> split_at_space(Runtime& runtime, const Text& text, int
   for (size_t begin = skip_space(bytes); begin < bytes.size();) {
     size_t end = begin;
     while (end < bytes.size() && !is_space(decode_at(bytes, end).value)) end += decode_at(bytes, end).n_bytes;
-    if (is_full(parts, n_max)) end = rskip_space(bytes);
+    if (is_full(parts, n_max)) end = bytes.size();
     SAIN_RETURN_IF_ERROR(add_part(runtime, parts, text, begin, end));
     begin = skip_space(bytes, end);
   }
@@ -49,7 +49,7 @@ Result<std::vector<Text>> rsplit_at_space(Runtime& runtime, const Text& text, in
   for (size_t end = rskip_space(bytes); end > 0;) {
     size_t begin = end;
     while (begin > 0 && rskip_space(bytes.substr(0, begin)) == begin) --begin;
-    if (is_full(parts, n_max)) begin = skip_space(bytes);
+    if (is_full(parts, n_max)) begin = 0;
     SAIN_RETURN_IF_ERROR(add_part(runtime, parts, text, begin, end));
     end = rskip_space(bytes.substr(0, begin));
   }

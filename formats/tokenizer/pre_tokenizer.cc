@@ -7,7 +7,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-#include "formats/tokenizer/utf8.h"
+#include "formats/utf8.h"
 
 namespace sain::formats {
 namespace {

@@ -17,8 +17,9 @@ constexpr std::string_view kEachDigit = R"(\p{N})";
 constexpr Stages kGpt2Stages = {kGpt2};
 constexpr Stages kDigitsGpt2 = {kEachDigit, kGpt2};
 
-// Punctuation in runs (ASCII's counts whole, though some of it is symbols to Unicode), then digits by three.
-constexpr Stages kFalcon = {R"([\p{P}$+<=>^`|~]+)", kGpt2, "[0-9][0-9][0-9]"};
+// Punctuation in runs (ASCII's counts whole, though some of it is symbols to Unicode), words, digits in runs, then
+// digits by three.
+constexpr Stages kFalcon = {R"([\p{P}$+<=>^`|~]+)", kGpt2, "[0-9]+", "[0-9][0-9][0-9]"};
 
 constexpr Stages kLlama3 = {
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"};

@@ -3,7 +3,7 @@
 #include <bit>
 #include <cmath>
 
-#include "formats/tokenizer/utf8.h"
+#include "formats/utf8.h"
 
 namespace sain::formats {
 namespace {

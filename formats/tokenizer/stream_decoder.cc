@@ -1,5 +1,5 @@
 #include "formats/tokenizer.h"
-#include "formats/tokenizer/utf8.h"
+#include "formats/utf8.h"
 
 namespace sain::formats {
 

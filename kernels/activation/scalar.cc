@@ -16,7 +16,11 @@ void geglu_f32_scalar(const float* gate, const float* up, float* out, size_t n) 
   }
 }
 
-GatedActivation select_swiglu(Isa) { return swiglu_f32_scalar; }
-GatedActivation select_geglu(Isa) { return geglu_f32_scalar; }
+GatedActivation select_swiglu(Isa) {
+  return swiglu_f32_scalar;
+}
+GatedActivation select_geglu(Isa) {
+  return geglu_f32_scalar;
+}
 
 }  // namespace sain::kernels

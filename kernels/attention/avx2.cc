@@ -10,12 +10,18 @@
 namespace sain::kernels {
 namespace {
 
-inline __m256 load8(const float* x) { return _mm256_loadu_ps(x); }
+inline __m256 load8(const float* x) {
+  return _mm256_loadu_ps(x);
+}
 inline __m256 load8(const uint16_t* x) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)));
 }
-inline float load1(const float* x) { return *x; }
-inline float load1(const uint16_t* x) { return half_to_float(*x); }
+inline float load1(const float* x) {
+  return *x;
+}
+inline float load1(const uint16_t* x) {
+  return half_to_float(*x);
+}
 
 template <class T>
 float dot(const float* query, const T* key, size_t n) {
@@ -59,8 +65,12 @@ void attention(const AttentionArgs& args) {
 
 }  // namespace
 
-void attention_f32_avx2(const AttentionArgs& args) { attention<float>(args); }
-void attention_f16_avx2(const AttentionArgs& args) { attention<uint16_t>(args); }
+void attention_f32_avx2(const AttentionArgs& args) {
+  attention<float>(args);
+}
+void attention_f16_avx2(const AttentionArgs& args) {
+  attention<uint16_t>(args);
+}
 
 void attention_store_f16_avx2(const float* x, void* out, size_t n) {
   const __m256 largest = _mm256_set1_ps(65504.0f);

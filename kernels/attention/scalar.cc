@@ -9,8 +9,12 @@
 namespace sain::kernels {
 namespace {
 
-inline float to_float(float x) { return x; }
-inline float to_float(uint16_t x) { return half_to_float(x); }
+inline float to_float(float x) {
+  return x;
+}
+inline float to_float(uint16_t x) {
+  return half_to_float(x);
+}
 
 template <class T>
 float dot(const float* query, const T* key, size_t n) {
@@ -59,8 +63,12 @@ void attention_softmax(const AttentionArgs& args) {
   for (size_t p = 0; p < args.n; ++p) args.scores[p] *= inverse;
 }
 
-void attention_f32_scalar(const AttentionArgs& args) { attention<float>(args); }
-void attention_f16_scalar(const AttentionArgs& args) { attention<uint16_t>(args); }
+void attention_f32_scalar(const AttentionArgs& args) {
+  attention<float>(args);
+}
+void attention_f16_scalar(const AttentionArgs& args) {
+  attention<uint16_t>(args);
+}
 
 void attention_store_f16_scalar(const float* x, void* out, size_t n) {
   constexpr float kLargest = 65504.0f;

@@ -170,7 +170,8 @@ static void decode_q6_k(const BlockQ6_K& __restrict block, float* __restrict out
   }
 }
 
-static inline void decode_levels(const uint8_t* __restrict qs, const int8_t* __restrict levels, float scale, float* __restrict out) {
+static inline void decode_levels(const uint8_t* __restrict qs, const int8_t* __restrict levels, float scale,
+                                 float* __restrict out) {
 #pragma GCC unroll 1
   for (int i = 0; i < 16; ++i) out[i] = scale * static_cast<float>(levels[qs[i] & 15]);
 #pragma GCC unroll 1

@@ -18,6 +18,8 @@ void rms_norm_f32_scalar(const float* x, const float* weight, float epsilon, flo
   for (i = 0; i < n; ++i) y[i] = x[i] * scale * weight[i];
 }
 
-RmsNorm select_rms_norm(Isa) { return rms_norm_f32_scalar; }
+RmsNorm select_rms_norm(Isa) {
+  return rms_norm_f32_scalar;
+}
 
 }  // namespace sain::kernels

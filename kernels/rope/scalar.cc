@@ -26,6 +26,8 @@ void rope_halves_f32_scalar(float* heads, size_t n_heads, size_t head_dim, const
   }
 }
 
-Rope select_rope(Isa) { return {rope_adjacent_f32_scalar, rope_halves_f32_scalar}; }
+Rope select_rope(Isa) {
+  return {rope_adjacent_f32_scalar, rope_halves_f32_scalar};
+}
 
 }  // namespace sain::kernels

@@ -145,9 +145,9 @@ TEST_P(ArchitecturesGolden, EveryPrefixGivesTheLogitsOfTheWhole) {
 
 INSTANTIATE_TEST_SUITE_P(Models, ArchitecturesGolden,
                          ::testing::Values("llama", "llama_rope_llama3", "llama_rope_linear", "llama_rope_yarn",
-                                           "llama_bias", "llama_head_dim", "mistral_window", "qwen2",
-                                           "qwen2_rope_yarn", "qwen3", "gemma2", "gemma2_27b", "gemma3",
-                                           "gemma3_rope_linear", "gemma3_27b"),
+                                           "llama_bias", "llama_head_dim", "mistral_window", "qwen2", "qwen2_rope_yarn",
+                                           "qwen3", "gemma2", "gemma2_27b", "gemma3", "gemma3_rope_linear",
+                                           "gemma3_27b"),
                          test_name);
 
 }  // namespace

@@ -36,8 +36,8 @@ class GoldenTest : public ::testing::TestWithParam<std::string> {
 
   /// A session of the reference precision.
   engine::Session exact_session(uint32_t context_length) {
-    auto session =
-        engine::Session::create(*model, pool, {.context_length = context_length, .precision = engine::Precision::kExact});
+    auto session = engine::Session::create(*model, pool,
+                                           {.context_length = context_length, .precision = engine::Precision::kExact});
     EXPECT_TRUE(session) << session.error().message;
     return *std::move(session);
   }

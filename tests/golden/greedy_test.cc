@@ -33,12 +33,15 @@ TEST_P(GreedyGolden, EveryContinuationEqualsTheFp32Reference) {
 }
 
 TEST_P(GreedyGolden, TheChatTemplateGivesTheReferencePrompt) {
+  if (GetParam() == "gemma-3-270m") {  // a base model: its prompts are written by hand
+    EXPECT_EQ(model->chat_template(), nullptr);
+    return;
+  }
+  ASSERT_NE(model->chat_template(), nullptr);
   const auto golden = golden_json(GetParam(), "greedy");
   const formats::Tokenizer& tokenizer = model->tokenizer();
   for (const auto& c : golden["cases"]) {
     SCOPED_TRACE(c["name"].get<std::string>());
-    if (c["messages"].is_null()) continue;  // gemma: a base model, its prompts are written by hand
-    ASSERT_NE(model->chat_template(), nullptr);
     formats::ChatTemplateInput input;
     input.messages = c["messages"];
     const auto rendered = model->chat_template()->render(input);
@@ -66,7 +69,8 @@ TEST_P(GreedyPeer, EveryContinuationEqualsUpToTheFirstNarrowMargin) {
   constexpr double kNarrow = 0.7;
   engine::Session session = exact_session(512);
   size_t n_compared = 0;
-  for (const auto& c : golden_json(GetParam(), "greedy")["cases"]) {
+  const auto golden = golden_json(GetParam(), "greedy");
+  for (const auto& c : golden["cases"]) {
     auto expected = c["output_ids"].get<std::vector<Token>>();
     const auto margins = c["margins"].get<std::vector<double>>();
     size_t n = 0;

@@ -62,7 +62,9 @@ class LogitsPeer : public GoldenTest {};
 TEST_P(LogitsPeer, AgreeWithinEightBitNoise) {
   constexpr double kTolerance = 0.5;
   engine::Session session = exact_session(1024);
-  for (const auto& prompt : golden_json(GetParam(), "logits")["prompts"]) {
+  const auto golden = golden_json(GetParam(), "logits");
+  ASSERT_EQ(golden["prompts"].size(), 4u);
+  for (const auto& prompt : golden["prompts"]) {
     SCOPED_TRACE(prompt["name"].get<std::string>());
     session.reset();
     const auto logits = session.prefill(prompt["prompt_ids"].get<std::vector<Token>>());

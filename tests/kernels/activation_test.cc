@@ -12,8 +12,12 @@ namespace {
 
 using sain::testing::random_floats;
 
-double silu(double x) { return x / (1 + std::exp(-x)); }
-double gelu_tanh(double x) { return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }
+double silu(double x) {
+  return x / (1 + std::exp(-x));
+}
+double gelu_tanh(double x) {
+  return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+}
 
 TEST(ActivationTest, AgreeWithTheirFormulas) {
   for (const size_t n : {1, 7, 8, 33, 1000}) {

@@ -57,8 +57,8 @@ TEST_P(AttentionTest, AgreesWithDoubleArithmetic) {
         attention.store_f16(keys.data(), half_keys.data(), keys.size());
         attention.store_f16(values.data(), half_values.data(), values.size());
         std::vector<float> scores(n), out(head_dim);
-        AttentionArgs args = {query.data(), keys.data(), values.data(), stride, n, head_dim, 0.3f, cap,
-                              scores.data(), out.data()};
+        AttentionArgs args = {query.data(), keys.data(), values.data(), stride,        n,
+                              head_dim,     0.3f,        cap,           scores.data(), out.data()};
         attention.f32(args);
         auto expected = reference(query, keys, values, stride, n, 0.3f, cap);
         for (size_t i = 0; i < head_dim; ++i) EXPECT_NEAR(out[i], expected[i], 2e-5);
@@ -84,10 +84,26 @@ TEST_P(AttentionTest, LargeScoresDoNotOverflow) {
 }
 
 TEST_P(AttentionTest, StoreRoundsToNearestEvenAndSaturates) {
-  const std::vector<float> x = {0,     -0.0f, 1,       65504, 65519, 1e30f,  -1e30f,     1.0f + 1.0f / 2048,
-                                5e-8f, 6e-8f, 0.3333f, -2.5f, 1e-9f, 65536, 2049, 2051, std::numeric_limits<float>::infinity()};
-  const std::vector<float> expected = {0,     -0.0f, 1,          65504, 65504, 65504, -65504, 1,
-                                       5.9604645e-08f, 5.9604645e-08f, 0.33325195f, -2.5f, 0, 65504, 2048, 2052, 65504};
+  const std::vector<float> x = {0,
+                                -0.0f,
+                                1,
+                                65504,
+                                65519,
+                                1e30f,
+                                -1e30f,
+                                1.0f + 1.0f / 2048,
+                                5e-8f,
+                                6e-8f,
+                                0.3333f,
+                                -2.5f,
+                                1e-9f,
+                                65536,
+                                2049,
+                                2051,
+                                std::numeric_limits<float>::infinity()};
+  const std::vector<float> expected = {
+      0,           -0.0f, 1, 65504, 65504, 65504, -65504, 1, 5.9604645e-08f, 5.9604645e-08f,
+      0.33325195f, -2.5f, 0, 65504, 2048,  2052,  65504};
   std::vector<uint16_t> halves(x.size());
   attention.store_f16(x.data(), halves.data(), x.size());
   for (size_t i = 0; i < x.size(); ++i) EXPECT_EQ(half_to_float(halves[i]), expected[i]) << x[i];

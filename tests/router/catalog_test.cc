@@ -3,13 +3,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <set>
 #include <string>
+
+#include "tests/support/temporary_folder.h"
 
 namespace sain::router {
 namespace {
@@ -20,15 +21,11 @@ using ::testing::HasSubstr;
 class CatalogTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    dir_ = std::filesystem::temp_directory_path() / fmt::format("sain_catalog_{}", getpid());
     std::filesystem::create_directories(dir_ / "models");
-    setenv("SAIN_CACHE", dir_.c_str(), 1);
+    setenv("SAIN_CACHE", dir_.path().c_str(), 1);
   }
-  void TearDown() override {
-    unsetenv("SAIN_CACHE");
-    std::filesystem::remove_all(dir_);
-  }
-  std::filesystem::path dir_;
+  void TearDown() override { unsetenv("SAIN_CACHE"); }
+  testing::TemporaryFolder dir_;
 };
 
 TEST_F(CatalogTest, EntriesAreWellFormed) {
@@ -52,7 +49,7 @@ TEST_F(CatalogTest, EntriesAreWellFormed) {
 }
 
 TEST_F(CatalogTest, CacheFolderFollowsTheEnvironment) {
-  EXPECT_EQ(cache_dir(), dir_);
+  EXPECT_EQ(cache_dir(), dir_.path());
   unsetenv("SAIN_CACHE");
   const char* old_xdg = std::getenv("XDG_CACHE_HOME");
   const std::string saved = old_xdg ? old_xdg : "";
@@ -68,8 +65,7 @@ TEST_F(CatalogTest, CacheFolderFollowsTheEnvironment) {
 }
 
 TEST_F(CatalogTest, AnExistingFileIsItself) {
-  const std::filesystem::path file = dir_ / "mine.gguf";
-  std::ofstream(file) << "x";
+  const std::filesystem::path file = dir_.write("mine.gguf", "x");
   const auto path = resolve_model(file.string());
   ASSERT_TRUE(path);
   EXPECT_EQ(*path, file);
@@ -95,7 +91,7 @@ TEST_F(CatalogTest, WhatIsNeitherSaysWhichNamesThereAre) {
   for (const CatalogEntry& entry : catalog()) EXPECT_THAT(unknown.error().message, HasSubstr(std::string(entry.name)));
 
   EXPECT_EQ(resolve_model("").error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(resolve_model(dir_.string()).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(resolve_model(dir_.path().string()).error().code, ErrorCode::kInvalidArgument);
 }
 
 }  // namespace

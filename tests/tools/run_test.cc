@@ -194,6 +194,7 @@ TEST_F(RunCommand, WrongUsageIsExitCodeTwoAndSaysWhy) {
       {{"-p", "a", "-t", "0"}, "0"},
       {{"-p", "a", "--ctx", "-5"}, "-5"},
       {{"-p", "a", "--ctx", "1000000"}, "1000000"},
+      {{"-p", "a", "--seed", "-1"}, "-1"},
       {{"-p", "a", "--temp", "-1"}, "temperature"},
       {{"-p", "a", "--temp", "nan"}, "temperature"},
       {{"-p", "a", "--repetition-penalty", "0"}, "repetition_penalty"},

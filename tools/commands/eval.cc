@@ -44,11 +44,6 @@ Result<engine::Session> make_session(const Options& options, const engine::Model
                                  {.context_length = options.context, .precision = options.run.precision()});
 }
 
-Status finish_output() {
-  if (std::fflush(stdout) == 0) return {};
-  return make_error(ErrorCode::kIo, "standard output: the result could not be written");
-}
-
 Status eval_ppl(const Options& options) {
   SAIN_RETURN_IF_ERROR(options.run.check());
   SAIN_ASSIGN_OR_RETURN(const std::string text, read_text(options.file));
@@ -121,11 +116,11 @@ void add_common(CLI::App& command, Options& options) {
   command
       .add_option("--ctx", options.context,
                   "Tokens per chunk; chunks do not overlap, and what does not fill one is left out")
-      ->check(CLI::Range(4u, 1u << 30))
+      ->check(in_range(4u, 1u << 30))
       ->capture_default_str()
       ->type_name("N");
   command.add_option("--chunks", options.chunks, "Only the first N chunks")
-      ->check(CLI::Range(1u, 1u << 30))
+      ->check(in_range(1u, 1u << 30))
       ->type_name("N");
   command.add_flag("--json", options.json, "Print one JSON object");
   add_run_options(command, options.run);

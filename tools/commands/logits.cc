@@ -55,8 +55,7 @@ Status logits(const Options& options) {
   std::vector<Candidate> candidates;
   engine::collect_top_k(next, options.top, candidates);
   print(candidates, loaded.model->tokenizer(), options.json);
-  if (std::fflush(stdout) != 0) return make_error(ErrorCode::kIo, "standard output: the result could not be written");
-  return {};
+  return finish_output();
 }
 
 }  // namespace
@@ -69,7 +68,7 @@ void add_logits_command(CLI::App& app, int& exit_code) {
       ->required()
       ->type_name("IDS");
   command->add_option("--top", options->top, "How many tokens to show")
-      ->check(CLI::Range(1u, 1u << 30))
+      ->check(in_range(1u, 1u << 30))
       ->capture_default_str()
       ->type_name("K");
   command->add_flag("--json", options->json, "Print one JSON object: {\"top\": [{\"token\": ID, \"logit\": X}, ...]}");

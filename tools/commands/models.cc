@@ -9,6 +9,7 @@
 
 #include "router/catalog.h"
 #include "tools/commands/commands.h"
+#include "tools/commands/exit_code.h"
 #include "tools/interrupt.h"
 #include "tools/models/fetch.h"
 #include "tools/progress_bar.h"
@@ -29,12 +30,6 @@ struct ModelsOptions {
 bool is_cached(const CatalogEntry& entry) {
   std::error_code ignored;
   return fs::exists(router::cached_model_path(entry), ignored);
-}
-
-/// Reports an error as every command does, and gives its exit code.
-int fail(const Error& error) {
-  fmt::print(stderr, "sain models: {}\n", error.message);
-  return 1;
 }
 
 /// The entries that `names` stand for; an unknown name is an error before anything is done.
@@ -67,14 +62,14 @@ int list(const ModelsOptions& options) {
                         {"cached", is_cached(entry)}});
     }
     fmt::print("{}\n", json{{"cache", router::cache_dir().string()}, {"models", models}}.dump(2));
-    return 0;
+    return kSuccess;
   }
   fmt::print("{:<28} {:>8}  {:<7} {}\n", "NAME", "SIZE", "CACHED", "LICENCE");
   for (const CatalogEntry& entry : router::catalog()) {
     fmt::print("{:<28} {:>8}  {:<7} {}\n", entry.name, format_bytes(entry.bytes), is_cached(entry) ? "yes" : "no",
                entry.licence);
   }
-  return 0;
+  return kSuccess;
 }
 
 /// What a person sees of a fetch.
@@ -92,7 +87,7 @@ void show(ProgressBar& bar, const CatalogEntry& entry, const FetchProgress& prog
 
 int fetch(const ModelsOptions& options) {
   auto entries = find_entries(options.names);
-  if (!entries) return fail(entries.error());
+  if (!entries) return fail("models fetch", entries.error());
   if (options.all) {
     for (const CatalogEntry& entry : router::catalog()) entries->push_back(&entry);
   }
@@ -104,12 +99,7 @@ int fetch(const ModelsOptions& options) {
         *entry, router::cache_dir(), [&](const FetchProgress& progress) { show(bar, *entry, progress); },
         interrupt.token());
     bar.clear();
-    if (!outcome) {
-      if (outcome.error().code != ErrorCode::kCancelled) return fail(outcome.error());
-      fmt::print(stderr, "Stopped. The parts of {} that have come are kept: fetch it again to go on from there.\n",
-                 entry->name);
-      return 1;
-    }
+    if (!outcome) return fail("models fetch", outcome.error());
     const fs::path path = router::cached_model_path(*entry);
     const bool fetched = *outcome == FetchOutcome::kFetched;
     if (options.json) {
@@ -121,12 +111,12 @@ int fetch(const ModelsOptions& options) {
     }
   }
   if (options.json) fmt::print("{}\n", json{{"models", models}}.dump(2));
-  return 0;
+  return kSuccess;
 }
 
 int verify(const ModelsOptions& options) {
   auto entries = find_entries(options.names);
-  if (!entries) return fail(entries.error());
+  if (!entries) return fail("models verify", entries.error());
   if (entries->empty()) {
     for (const CatalogEntry& entry : router::catalog()) {
       if (is_cached(entry)) entries->push_back(&entry);
@@ -134,7 +124,7 @@ int verify(const ModelsOptions& options) {
   }
   const Interrupt interrupt;
   json models = json::array();
-  int exit_code = 0;
+  int exit_code = kSuccess;
   for (const CatalogEntry* entry : *entries) {
     ProgressBar bar{std::string(entry->name)};
     const Status status = verify_model(
@@ -142,7 +132,7 @@ int verify(const ModelsOptions& options) {
         interrupt.token());
     bar.clear();
     const std::string finding = status ? "" : status.error().message;
-    if (!status) exit_code = 1;
+    if (!status) exit_code = status.error().code == ErrorCode::kCancelled ? kInterrupted : kFailure;
     if (options.json) {
       models.push_back({{"name", entry->name}, {"ok", status.has_value()}, {"error", finding}});
     } else {
@@ -151,7 +141,7 @@ int verify(const ModelsOptions& options) {
     if (!status && status.error().code == ErrorCode::kCancelled) break;
   }
   if (options.json) fmt::print("{}\n", json{{"models", models}}.dump(2));
-  if (exit_code != 0 && !options.json)
+  if (exit_code == kFailure && !options.json)
     fmt::print(stderr, "`sain models fetch NAME` replaces a damaged or missing file.\n");
   return exit_code;
 }

@@ -10,7 +10,7 @@
 #include <limits>
 #include <optional>
 
-#include "engine/utf8.h"
+#include "formats/utf8.h"
 #include "router/catalog.h"
 #include "tools/progress_bar.h"
 
@@ -49,7 +49,7 @@ Status RunOptions::check() const {
 
 void add_run_options(CLI::App& command, RunOptions& options) {
   command.add_option("-t,--threads", options.threads, "Threads to compute with (default: the physical cores)")
-      ->check(CLI::Range(1u, 1024u))
+      ->check(in_range(1u, 1024u))
       ->type_name("N");
   command.add_option("--device", options.device, "Where to compute: cpu")->capture_default_str()->type_name("DEVICE");
   CLI::Option* kv = command.add_option("--kv", options.kv, "Type of the KV cache: f16")->type_name("TYPE");
@@ -86,10 +86,11 @@ Result<LoadedModel> load_model(std::string_view name_or_path, std::stop_token st
 
 void SamplerFlags::add_to(CLI::App& command) {
   const auto add = [&](const char* name, auto& value, const char* help, const char* type) {
-    command.add_option(name, value, help)->capture_default_str()->type_name(type)->group("Sampling");
+    return command.add_option(name, value, help)->capture_default_str()->type_name(type)->group("Sampling");
   };
   add("--temp,--temperature", options_.temperature, "Randomness; 0 always takes the most likely token", "T");
-  add("--seed", options_.seed, "The same seed gives the same answer", "SEED");
+  add("--seed", options_.seed, "The same seed gives the same answer", "SEED")
+      ->check(CLI::NonNegativeNumber.description(""));
   add("--top-k", options_.top_k, "Only the K most likely tokens; 0: off", "K");
   add("--top-p", options_.top_p, "Only the most likely tokens that together have probability P", "P");
   add("--min-p", options_.min_p, "Only tokens at least P times as likely as the most likely", "P");
@@ -146,7 +147,7 @@ Result<std::vector<formats::Token>> parse_tokens(std::string_view list) {
 }
 
 Status check_utf8(std::string_view what, std::string_view text) {
-  const size_t valid = engine::valid_utf8_prefix(text);
+  const size_t valid = formats::valid_utf8_prefix(text);
   if (valid == text.size()) return {};
   return make_error(ErrorCode::kInvalidArgument, "{}: expected UTF-8, found the byte 0x{:02x} at offset {}", what,
                     static_cast<unsigned char>(text[valid]), valid);

@@ -17,6 +17,12 @@
 
 namespace sain::tools {
 
+/// Checks that an option's value is from `low` to `high`, without cluttering --help as CLI::Range does.
+template <class T>
+CLI::Validator in_range(T low, T high) {
+  return CLI::Range(low, high).description("");
+}
+
 /// What the command line says about running models. Scripts may use every spelling of the command line's contract;
 /// what this build cannot do is not in --help, and check() refuses it.
 struct RunOptions {

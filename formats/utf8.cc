@@ -1,4 +1,4 @@
-#include "formats/tokenizer/utf8.h"
+#include "formats/utf8.h"
 
 #include <cstdint>
 #include <cstring>

@@ -1,0 +1,228 @@
+// sain chat: a routed conversation, on a terminal or from a pipe.
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <ctime>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "router/catalog.h"
+#include "tools/commands/commands.h"
+#include "tools/commands/exit_code.h"
+#include "tools/commands/routed.h"
+#include "tools/interrupt.h"
+#include "tools/terminal/chat_view.h"
+#include "tools/terminal/line_editor.h"
+#include "tools/terminal/safe_text.h"
+
+namespace sain::tools {
+namespace {
+
+struct Options {
+  RoutedOptions routed;
+  bool json = false;
+};
+
+constexpr std::string_view kHelp =
+    "Ask anything; the assistant brings in a specialist where one knows better. @name at the start picks one.\n"
+    "  /route TEXT  who would answer, and why\n"
+    "  /models      the assistant, the specialists, and what is in memory\n"
+    "  /reset       forget the conversation\n"
+    "  /help        this text\n"
+    "  /quit        leave; so does Ctrl-D\n"
+    "Ctrl-C stops an answer. A line that ends in \\ goes on in the next one.";
+
+/// Holds SIGINT back in this thread and those that it starts, so that a Ctrl-C that comes just after an answer has
+/// ended does not end the program; Interrupt takes it while an answer runs.
+class HeldInterrupts {
+ public:
+  HeldInterrupts() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set_, &old_mask_);
+  }
+  ~HeldInterrupts() {
+    forget();
+    pthread_sigmask(SIG_SETMASK, &old_mask_, nullptr);
+  }
+  HeldInterrupts(const HeldInterrupts&) = delete;
+  HeldInterrupts& operator=(const HeldInterrupts&) = delete;
+
+  /// Drops one that waits.
+  void forget() const {
+    const timespec now{};
+    while (sigtimedwait(&set_, nullptr, &now) > 0) {
+    }
+  }
+
+ private:
+  sigset_t set_, old_mask_;
+};
+
+/// One conversation: requests and commands in, events out.
+class Conversation {
+ public:
+  Conversation(router::RoutedChat& chat, bool json)
+      : chat_(chat), registry_(chat.registry().snapshot()), view_(registry_), json_(json) {}
+
+  bool is_over() const { return is_over_; }
+  bool has_failed() const { return has_failed_; }
+  ChatView& view() { return view_; }
+
+  /// A request, or a command when it starts with a slash and a letter.
+  void handle(const std::string& line, std::stop_token stop) {
+    if (const Status valid = check_utf8("the request", line); !valid) return report(valid.error());
+    const bool is_command = line.size() > 1 && line[0] == '/' && line[1] >= 'a' && line[1] <= 'z';
+    if (is_command) return command(line);
+    const router::EventSink sink = [this](const router::Event& event) {
+      if (json_) {
+        fmt::print("{}\n", to_line(to_json(event, registry_)));
+        std::fflush(stdout);
+      } else {
+        view_.on_event(event);
+      }
+    };
+    has_failed_ |= !chat_.coordinator().handle(line, sink, std::move(stop));
+  }
+
+ private:
+  void report(const Error& error) {
+    has_failed_ = true;
+    if (json_) {
+      fmt::print("{}\n", to_line(to_json(router::ErrorEvent{error}, registry_)));
+    } else {
+      view_.note(safe_text(error.message));
+    }
+  }
+
+  void command(const std::string& line) {
+    const size_t space = line.find(' ');
+    const std::string name = line.substr(0, space);
+    const std::string rest = space == std::string::npos ? "" : line.substr(space + 1);
+    if (name == "/quit" || name == "/exit") {
+      is_over_ = true;
+    } else if (name == "/help") {
+      fmt::print("{}\n", kHelp);
+    } else if (name == "/reset") {
+      chat_.coordinator().context().reset();
+      view_.note("The conversation is forgotten.");
+    } else if (name == "/models") {
+      print_models();
+    } else if (name == "/route" && !rest.empty()) {
+      print_route(rest);
+    } else {
+      report(make_error(ErrorCode::kInvalidArgument, "{}: there is no such command; /help lists them", name));
+    }
+    std::fflush(stdout);
+  }
+
+  void print_route(const std::string& text) {
+    const router::RouteDecision decision = chat_.coordinator().route(text);
+    if (json_) {
+      fmt::print("{}\n", to_line(to_json(decision, registry_)));
+    } else {
+      fmt::print("{}: {}\n", registry_.names[index(decision.target)], safe_text(decision.reason));
+    }
+  }
+
+  void print_models() {
+    for (size_t i = 0; i < registry_.names.size(); ++i) {
+      const auto id = router::SpecialistId(i);
+      const router::MemberConfig& member = chat_.registry().member(id);
+      fmt::print("@{:<12} {}{}: {}\n", registry_.names[i], member.model,
+                 chat_.residency().is_loaded(id) ? " (in memory)" : "", member.description);
+    }
+    fmt::print("{} of {} MiB are in use\n", chat_.residency().used_bytes() >> 20,
+               chat_.residency().budget_bytes() >> 20);
+  }
+
+  router::RoutedChat& chat_;
+  const router::RegistrySnapshot& registry_;
+  ChatView view_;
+  bool json_;
+  bool is_over_ = false;
+  bool has_failed_ = false;
+};
+
+bool is_blank(const std::string& text) {
+  return text.find_first_not_of(" \t\r\n") == std::string::npos;
+}
+
+/// Lines from a terminal, until Ctrl-D, /quit, or Ctrl-C twice.
+void converse_interactively(Conversation& conversation, const HeldInterrupts& held) {
+  LineEditor editor("> ", router::cache_dir() / "history");
+  conversation.view().note("/help says what there is; Ctrl-D leaves.");
+  bool was_interrupted = false;
+  while (!conversation.is_over()) {
+    const LineEditor::Input input = editor.read();
+    if (input.outcome == LineEditor::Outcome::kEnd) {
+      fmt::print("\n");
+      return;
+    }
+    if (input.outcome == LineEditor::Outcome::kCleared) {
+      if (was_interrupted) return;
+      was_interrupted = true;
+      conversation.view().note("(Ctrl-C again, or Ctrl-D, leaves)");
+      continue;
+    }
+    was_interrupted = false;
+    if (is_blank(input.text)) continue;
+    if (const Status saved = editor.remember(input.text); !saved) conversation.view().note(saved.error().message);
+    held.forget();
+    const Interrupt interrupt;
+    conversation.handle(input.text, interrupt.token());
+  }
+}
+
+/// Lines from a pipe or a file, each a request; shown with the answers unless those are JSON.
+void converse_with_stdin(Conversation& conversation, const Options& options, std::stop_token stop) {
+  constexpr size_t kMaxBytes = size_t{1} << 20;
+  std::string line;
+  while (!conversation.is_over() && !stop.stop_requested() && std::getline(std::cin, line)) {
+    if (line.size() > kMaxBytes) line.resize(kMaxBytes);
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (is_blank(line)) continue;
+    if (!options.json) fmt::print("> {}\n", safe_text(line));
+    std::fflush(stdout);
+    conversation.handle(line, stop);
+  }
+}
+
+Result<int> chat(const Options& options) {
+  const bool is_interactive = isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1 && !options.json;
+  std::unique_ptr<HeldInterrupts> held;
+  if (is_interactive) held = std::make_unique<HeldInterrupts>();
+  auto interrupt = std::make_unique<Interrupt>();
+  SAIN_ASSIGN_OR_RETURN(const auto chat, open_routed_chat(options.routed, interrupt->token()));
+  Conversation conversation(*chat, options.json);
+  if (is_interactive) {
+    interrupt.reset();
+    converse_interactively(conversation, *held);
+    return kSuccess;
+  }
+  converse_with_stdin(conversation, options, interrupt->token());
+  if (std::fflush(stdout) != 0) return make_error(ErrorCode::kIo, "standard output: the answers could not be written");
+  if (interrupt->token().stop_requested()) return kInterrupted;
+  return conversation.has_failed() ? kFailure : kSuccess;
+}
+
+}  // namespace
+
+void add_chat_command(CLI::App& app, int& exit_code) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("chat", "Talk to the assistant, which brings in specialists");
+  add_routed_options(*command, options->routed);
+  command->add_flag("--json", options->json, "Requests from standard input, a line each; events as lines of JSON");
+  command->footer(
+      "On a terminal: line editing, history, /help. From a pipe: each line is a request.\n"
+      "Example:\n"
+      "  printf 'Hello!\\nWrite a Python function that reverses a string.\\n' | sain chat");
+  command->callback([options, &exit_code] {
+    const Result<int> result = chat(*options);
+    exit_code = result ? *result : fail("chat", result.error());
+  });
+}
+
+}  // namespace sain::tools

@@ -1,0 +1,43 @@
+// What `sain chat` and `sain route` share: the configuration, and opening it with progress for people.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <stop_token>
+#include <string>
+
+#include "formats/result.h"
+#include "router/config.h"
+#include "router/events.h"
+#include "router/registry.h"
+#include "router/routed_chat.h"
+#include "tools/commands/options.h"
+
+namespace sain::tools {
+
+struct RoutedOptions {
+  std::string config;  // empty: see find_config()
+  RunOptions run;
+};
+
+/// --config, and the options of running models.
+void add_routed_options(CLI::App& command, RoutedOptions& options);
+
+/// The configuration of `path`; without one, ./sain.toml if it is there, else the one built into the program.
+Result<router::Config> find_config(const std::string& path);
+
+/// Opens the configuration; progress bars on a terminal, messages on stderr.
+Result<std::unique_ptr<router::RoutedChat>> open_routed_chat(const RoutedOptions& options, std::stop_token stop,
+                                                             router::Retrain retrain = router::Retrain::kIfStale);
+
+/// specialist, confidence, margin, cause, reason and the probability of each member.
+nlohmann::ordered_json to_json(const router::RouteDecision& decision, const router::RegistrySnapshot& registry);
+
+/// An object with "event" and what belongs to it.
+nlohmann::ordered_json to_json(const router::Event& event, const router::RegistrySnapshot& registry);
+
+/// One line; bytes that are not UTF-8 are replaced.
+std::string to_line(const nlohmann::ordered_json& json);
+
+}  // namespace sain::tools

@@ -1,0 +1,99 @@
+#include "tools/terminal/chat_view.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "tools/terminal/safe_text.h"
+
+namespace sain::tools {
+namespace {
+
+bool can_dim(int fd) {
+  const char* term = std::getenv("TERM");
+  return isatty(fd) == 1 && std::getenv("NO_COLOR") == nullptr && term != nullptr && std::strcmp(term, "dumb") != 0;
+}
+
+}  // namespace
+
+ChatView::ChatView(const router::RegistrySnapshot& registry)
+    : registry_(registry), dims_stdout_(can_dim(STDOUT_FILENO)), dims_stderr_(can_dim(STDERR_FILENO)) {}
+
+void ChatView::on_event(const router::Event& event) {
+  std::visit([this](const auto& e) { on(e); }, event);
+}
+
+void ChatView::on(const router::RouteEvent&) {
+  is_answering_ = false;
+}
+
+void ChatView::on(const router::StatusEvent& event) {
+  switch (event.kind) {
+    case router::StatusEvent::Kind::kAcknowledged:
+      note(event.text);
+      loading_ = std::make_unique<ProgressBar>("Loading " + name(event.member));
+      break;
+    case router::StatusEvent::Kind::kLoading:
+      if (loading_) loading_->show_fraction(event.fraction);
+      break;
+    case router::StatusEvent::Kind::kReady:
+      loading_.reset();
+      break;
+  }
+}
+
+void ChatView::on(const router::TokenEvent& event) {
+  const std::string text = safe_text(event.text);
+  if (text.empty()) return;
+  if (!is_answering_) std::fputs(dim(name(event.by) + ": ", false).c_str(), stdout);
+  is_answering_ = true;
+  std::fputs(text.c_str(), stdout);
+  std::fflush(stdout);
+  ends_line_ = text.back() == '\n';
+}
+
+void ChatView::on(const router::FallbackEvent& event) {
+  loading_.reset();
+  end_line();
+  note(event.text + " (" + safe_text(event.reason) + ")");
+  is_answering_ = false;
+}
+
+void ChatView::on(const router::DoneEvent& event) {
+  loading_.reset();
+  end_line();
+  if (event.finish_reason == engine::FinishReason::kCancelled) note("(stopped)");
+  if (event.finish_reason == engine::FinishReason::kLength) note("(cut at max_tokens)");
+  if (event.finish_reason == engine::FinishReason::kContext) note("(cut: the context is full)");
+  if (event.n_dropped_turns > 0)
+    note(fmt::format("(the {} oldest turns no longer fit into the context)", event.n_dropped_turns));
+}
+
+void ChatView::on(const router::ErrorEvent& event) {
+  loading_.reset();
+  end_line();
+  note("no answer: " + safe_text(event.error.message));
+}
+
+void ChatView::note(std::string_view text) {
+  fmt::print(stderr, "{}\n", dim(text, true));
+}
+
+void ChatView::end_line() {
+  if (is_answering_ && !ends_line_) std::fputc('\n', stdout);
+  std::fflush(stdout);
+  ends_line_ = true;
+}
+
+std::string ChatView::dim(std::string_view text, bool on_stderr) const {
+  const bool dims = on_stderr ? dims_stderr_ : dims_stdout_;
+  return dims ? fmt::format("\033[2m{}\033[0m", text) : std::string(text);
+}
+
+const std::string& ChatView::name(router::SpecialistId id) const {
+  return id == router::kAssistant ? registry_.assistant_name : registry_.names[index(id)];
+}
+
+}  // namespace sain::tools

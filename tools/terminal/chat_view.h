@@ -1,0 +1,43 @@
+// Shows the events of a routed conversation to a person.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "router/events.h"
+#include "router/registry.h"
+#include "tools/progress_bar.h"
+
+namespace sain::tools {
+
+/// Answers go to stdout under the name of who answers; what goes on beside them goes to stderr. Names are dim on a
+/// terminal that can (NO_COLOR and TERM=dumb are honoured).
+class ChatView {
+ public:
+  explicit ChatView(const router::RegistrySnapshot& registry);
+
+  void on_event(const router::Event& event);
+
+  /// A line about the program itself, on stderr.
+  void note(std::string_view text);
+
+ private:
+  void on(const router::RouteEvent& event);
+  void on(const router::StatusEvent& event);
+  void on(const router::TokenEvent& event);
+  void on(const router::FallbackEvent& event);
+  void on(const router::DoneEvent& event);
+  void on(const router::ErrorEvent& event);
+  void end_line();
+  std::string dim(std::string_view text, bool on_stderr) const;
+  const std::string& name(router::SpecialistId id) const;
+
+  const router::RegistrySnapshot& registry_;
+  bool dims_stdout_, dims_stderr_;
+  bool is_answering_ = false;  // the name has been shown
+  bool ends_line_ = true;      // stdout stands at the start of a line
+  std::unique_ptr<ProgressBar> loading_;
+};
+
+}  // namespace sain::tools

@@ -43,9 +43,10 @@ class [[nodiscard]] Result {
   Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
   template <class U>
-    requires(std::is_convertible_v<U &&, T> && !std::is_same_v<std::remove_cvref_t<U>, T> &&
-             !std::is_same_v<std::remove_cvref_t<U>, Error> && !std::is_same_v<std::remove_cvref_t<U>, Result>)
-  Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}
+  requires(std::is_convertible_v<U&&, T> && !std::is_same_v<std::remove_cvref_t<U>, T> &&
+           !std::is_same_v<std::remove_cvref_t<U>, Error> && !std::is_same_v<std::remove_cvref_t<U>, Result>)
+      Result(U&& value)
+      : state_(std::in_place_index<0>, std::forward<U>(value)) {}
 
   bool has_value() const { return state_.index() == 0; }
   explicit operator bool() const { return has_value(); }
@@ -95,10 +96,10 @@ using Status = Result<void>;
 #define SAIN_CONCAT(a, b) SAIN_CONCAT_INNER(a, b)
 
 /// Returns the Error of `expression` (a Result of any kind) to the caller, if it failed.
-#define SAIN_RETURN_IF_ERROR(expression)                        \
-  do {                                                          \
-    auto sain_status_ = (expression);                           \
-    if (!sain_status_) return std::move(sain_status_).error();  \
+#define SAIN_RETURN_IF_ERROR(expression)                       \
+  do {                                                         \
+    auto sain_status_ = (expression);                          \
+    if (!sain_status_) return std::move(sain_status_).error(); \
   } while (false)
 
 /// `SAIN_ASSIGN_OR_RETURN(const auto x, f());` declares x from the value of f(), or returns f()'s Error.
@@ -110,12 +111,12 @@ using Status = Result<void>;
   declaration = *std::move(result)
 
 /// Ends the program when a condition that only our own code can break is broken.
-#define SAIN_CHECK(condition)                                                                      \
-  do {                                                                                             \
-    if (!(condition)) {                                                                            \
-      std::fprintf(stderr, "%s:%d: SAIN_CHECK failed: %s\n", __FILE__, __LINE__, #condition);      \
-      std::abort();                                                                                \
-    }                                                                                              \
+#define SAIN_CHECK(condition)                                                                 \
+  do {                                                                                        \
+    if (!(condition)) {                                                                       \
+      std::fprintf(stderr, "%s:%d: SAIN_CHECK failed: %s\n", __FILE__, __LINE__, #condition); \
+      std::abort();                                                                           \
+    }                                                                                         \
   } while (false)
 
 }  // namespace sain

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -122,7 +124,14 @@ struct Statement {
 /// Immutable once parsed.
 struct Program {
   Block body;
-  std::vector<std::string> names;
+  std::vector<std::string> names;  // by NameId
+  std::map<std::string, NameId, std::less<>> name_ids;
+
+  /// The id of a name that the template speaks of.
+  std::optional<NameId> find_name(std::string_view name) const {
+    const auto found = name_ids.find(name);
+    return found == name_ids.end() ? std::nullopt : std::optional(found->second);
+  }
 };
 
 }  // namespace sain::formats::jinja

@@ -157,6 +157,7 @@ class BraceFormatter {
       }
       return arguments_.positional[index];
     }
+    SAIN_RETURN_IF_ERROR(runtime_.charge_items_scan(arguments_.keywords.size()));
     for (const auto& [keyword, value] : arguments_.keywords) {
       if (keyword == name) return value;
     }
@@ -199,6 +200,7 @@ class BraceFormatter {
     const bool for_numbers = spec.style.sign != '-' || spec.style.alternate || spec.style.grouping != '\0' ||
                              spec.align == '=' || (spec.type != '\0' && spec.type != 's');
     if (for_numbers) return template_error("a format for numbers, found a str");
+    SAIN_RETURN_IF_ERROR(runtime_.charge_text_scan(text.size()));
     const CodePointIndex index(text.bytes());
     const size_t n_kept =
         spec.style.precision < 0 ? index.size() : std::min(static_cast<size_t>(spec.style.precision), index.size());

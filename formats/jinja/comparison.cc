@@ -119,7 +119,7 @@ Result<bool> contains(Runtime& runtime, const Value& container, const Value& ite
     return find_bytes(text->bytes(), item.text()->bytes()) != std::string::npos;
   }
   if (const Dict* dict = container.dict()) {
-    SAIN_RETURN_IF_ERROR(check_hashable(item));
+    SAIN_RETURN_IF_ERROR(check_hashable(runtime, item));
     SAIN_ASSIGN_OR_RETURN(const Value* found, find_key(runtime, *dict, item));
     return found != nullptr;
   }
@@ -140,10 +140,11 @@ bool same(const Value& left, const Value& right) {
   return left.is_number() ? order_numbers(left, right) == 0 : !left.is_undefined();
 }
 
-Status check_hashable(const Value& key) {
+Status check_hashable(Runtime& runtime, const Value& key) {
+  SAIN_RETURN_IF_ERROR(runtime.charge_steps(1));
   const Sequence* sequence = key.sequence();
   if (sequence != nullptr && sequence->is_tuple()) {
-    for (const Value& item : sequence->items) SAIN_RETURN_IF_ERROR(check_hashable(item));
+    for (const Value& item : sequence->items) SAIN_RETURN_IF_ERROR(check_hashable(runtime, item));
     return {};
   }
   const bool unhashable = key.dict() != nullptr || (sequence != nullptr && sequence->kind == Sequence::Kind::kList);
@@ -152,8 +153,10 @@ Status check_hashable(const Value& key) {
 }
 
 Result<const Value*> find_key(Runtime& runtime, const Dict& dict, const Value& key) {
-  SAIN_RETURN_IF_ERROR(runtime.charge_items_scan(dict.entries.size()));
-  if (const Text* text = key.text()) return dict.find(text->bytes());
+  const Text* text = key.text();
+  const size_t n_blocks = text == nullptr ? 1 : 1 + text->size() / 64;  // long keys take long to compare
+  SAIN_RETURN_IF_ERROR(runtime.charge_items_scan(dict.entries.size() * n_blocks));
+  if (text != nullptr) return dict.find(text->bytes());
   for (const auto& [candidate, value] : dict.entries) {
     SAIN_ASSIGN_OR_RETURN(const bool equal, equals(runtime, candidate, key));
     if (equal) return &value;

@@ -74,7 +74,7 @@ Result<Value> truncate_to_integer(double number, Trust trust) {
   return Value(static_cast<int64_t>(number), trust);
 }
 
-Result<Value> integer_filter(Runtime&, const Value& input, const Arguments& arguments) {
+Result<Value> integer_filter(Runtime& runtime, const Value& input, const Arguments& arguments) {
   SAIN_ASSIGN_OR_RETURN(const Bound bound, bind("int", arguments, {"default", "base"}));
   const Value fallback = bound[0] == nullptr ? Value(int64_t{0}) : *bound[0];
   if (input.is_undefined()) return type_error("a number", input);
@@ -85,6 +85,7 @@ Result<Value> integer_filter(Runtime&, const Value& input, const Arguments& argu
   }
   const Text* text = input.text();
   if (text == nullptr) return fallback;
+  SAIN_RETURN_IF_ERROR(runtime.charge_text_scan(text->size()));
   SAIN_ASSIGN_OR_RETURN(const int64_t base, integer_or(bound[1], 10));
   SAIN_ASSIGN_OR_RETURN(const auto integer, parse_integer(text->bytes(), base));
   if (integer) return Value(*integer, text->trust());
@@ -93,11 +94,12 @@ Result<Value> integer_filter(Runtime&, const Value& input, const Arguments& argu
   return truncate_to_integer(*number, text->trust());
 }
 
-Result<Value> float_filter(Runtime&, const Value& input, const Arguments& arguments) {
+Result<Value> float_filter(Runtime& runtime, const Value& input, const Arguments& arguments) {
   SAIN_ASSIGN_OR_RETURN(const Bound bound, bind("float", arguments, {"default"}));
   if (input.is_undefined()) return type_error("a number", input);
   if (const auto number = input.number()) return Value(*number, input.scalar_trust());
   if (const Text* text = input.text()) {
+    SAIN_RETURN_IF_ERROR(runtime.charge_text_scan(text->size()));
     if (const auto number = parse_float(text->bytes())) return Value(*number, text->trust());
   }
   return bound[0] == nullptr ? Value(0.0) : *bound[0];

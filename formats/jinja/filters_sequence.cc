@@ -127,7 +127,7 @@ Result<Value> unique(Runtime& runtime, const Value& input, const Arguments& argu
   Values result;
   for (const Value& item : items->items) {
     SAIN_ASSIGN_OR_RETURN(Value key, key_of(runtime, item, bound[1], flag(bound[0])));
-    SAIN_RETURN_IF_ERROR(check_hashable(key));
+    SAIN_RETURN_IF_ERROR(check_hashable(runtime, key));
     bool known = false;
     for (size_t i = 0; i < seen.size() && !known; ++i) {
       SAIN_ASSIGN_OR_RETURN(known, equals(runtime, seen[i], key));

@@ -94,6 +94,7 @@ Result<Value> truncate(Runtime& runtime, const Value& input, const Arguments& ar
   SAIN_ASSIGN_OR_RETURN(const int64_t leeway, integer_or(no_leeway ? nullptr : bound[3], 5));
   const auto end_size = static_cast<int64_t>(count_code_points(end->bytes()));
   if (length < end_size || leeway < 0) return template_error("truncate() to {} characters, leeway {}", length, leeway);
+  SAIN_RETURN_IF_ERROR(runtime.charge_text_scan(text->size()));
   const CodePointIndex index(text->bytes());
   const auto size = static_cast<int64_t>(index.size());
   if (size - leeway <= length) return input;

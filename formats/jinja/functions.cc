@@ -38,7 +38,7 @@ Result<Entries> entries_of(Runtime& runtime, const Arguments& arguments) {
   if (arguments.positional.size() > 1) return template_error("dict() takes at most one positional argument");
   Entries entries;
   const auto insert = [&](const Value& key, const Value& value) -> Status {
-    SAIN_RETURN_IF_ERROR(check_hashable(key));
+    SAIN_RETURN_IF_ERROR(check_hashable(runtime, key));
     SAIN_RETURN_IF_ERROR(runtime.charge_items_scan(entries.size() + 8));
     for (auto& [known, slot] : entries) {
       SAIN_ASSIGN_OR_RETURN(const bool equal, equals(runtime, known, key));
@@ -104,6 +104,7 @@ Result<Value> raise_exception(Runtime& runtime, const Arguments& arguments) {
 Result<Value> strftime_now(Runtime& runtime, const Arguments& arguments) {
   SAIN_ASSIGN_OR_RETURN(const Bound bound, bind("strftime_now", arguments, {"format"}, 1));
   SAIN_ASSIGN_OR_RETURN(const Text* format, text_argument(bound[0]));
+  SAIN_RETURN_IF_ERROR(runtime.charge_text_scan(format->size()));
   std::tm local{};
   const std::time_t now = runtime.now();
   localtime_r(&now, &local);

@@ -7,15 +7,6 @@
 
 namespace sain::formats::jinja {
 
-const Value* Scope::find(NameId name) const {
-  for (const Scope* scope = this; scope != nullptr; scope = scope->parent) {
-    for (const auto& [id, value] : scope->variables) {
-      if (id == name) return &value;
-    }
-  }
-  return nullptr;
-}
-
 void Scope::set(NameId name, Value value) {
   for (auto& [id, slot] : variables) {
     if (id == name) {
@@ -63,14 +54,11 @@ Interpreter::Interpreter(const Program& program, Runtime& runtime) : program_(pr
 Interpreter::~Interpreter() = default;
 
 bool Interpreter::uses(std::string_view name) const {
-  return std::find(program_.names.begin(), program_.names.end(), name) != program_.names.end();
+  return program_.find_name(name).has_value();
 }
 
 void Interpreter::set_variable(std::string_view name, Value value) {
-  const auto found = std::find(program_.names.begin(), program_.names.end(), name);
-  if (found != program_.names.end()) {
-    globals_.set(static_cast<NameId>(found - program_.names.begin()), std::move(value));
-  }
+  if (const auto id = program_.find_name(name)) globals_.set(*id, std::move(value));
 }
 
 Result<Text> Interpreter::run() {
@@ -79,6 +67,16 @@ Result<Text> Interpreter::run() {
   const auto flow = execute(program_.body);
   if (!flow) return make_error(flow.error().code, "line {}: {}", line_, flow.error().message);
   return std::move(output.text);
+}
+
+Result<const Value*> Interpreter::find_variable(NameId name) {
+  for (const Scope* scope = scope_; scope != nullptr; scope = scope->parent) {
+    SAIN_RETURN_IF_ERROR(runtime_.charge_items_scan(scope->variables.size()));
+    for (const auto& [id, value] : scope->variables) {
+      if (id == name) return &value;
+    }
+  }
+  return static_cast<const Value*>(nullptr);
 }
 
 Status Interpreter::enter(uint32_t line) {
@@ -93,7 +91,7 @@ Status Interpreter::emit(const Text& text) {
   if (out_->size() + text.size() > runtime_.limits().output_bytes) {
     return make_error(ErrorCode::kResourceExhausted, "more than {} bytes of output", runtime_.limits().output_bytes);
   }
-  SAIN_RETURN_IF_ERROR(runtime_.charge_memory(text.size()));
+  SAIN_RETURN_IF_ERROR(runtime_.charge_memory(text.memory_bytes() + Text::kBorderBytes));
   out_->append(text);
   return {};
 }
@@ -197,16 +195,13 @@ Result<Interpreter::Flow> Interpreter::execute_for(const Statement& statement) {
     ~LoopEnd() { state.last_changed.clear(); }
   } loop_end{*loop};
 
-  static const std::string kLoopName = "loop";
-  const auto loop_id = std::find(program_.names.begin(), program_.names.end(), kLoopName);
+  const auto loop_id = program_.find_name("loop");
   bool any_finished = false;
   ScopeGuard scope(*this, scope_);
   for (; loop->index < items->items.size(); ++loop->index) {
     SAIN_RETURN_IF_ERROR(enter(statement.line));
     scope.renew();
-    if (loop_id != program_.names.end()) {
-      scope_->set(static_cast<NameId>(loop_id - program_.names.begin()), std::shared_ptr<Object>(loop));
-    }
+    if (loop_id) scope_->set(*loop_id, std::shared_ptr<Object>(loop));
     SAIN_RETURN_IF_ERROR(assign(*statement.target, items->items[loop->index]));
     SAIN_ASSIGN_OR_RETURN(const Flow flow, execute(statement.body));
     if (flow == Flow::kBreak) break;
@@ -250,14 +245,14 @@ Result<Interpreter::Flow> Interpreter::execute_captured(const Statement& stateme
 }
 
 Status Interpreter::execute_macro(const Statement& statement) {
-  SAIN_RETURN_IF_ERROR(runtime_.charge_memory(sizeof(Macro)));
+  SAIN_RETURN_IF_ERROR(runtime_.charge_memory(sizeof(Macro) + sizeof(Scope)));
   for (Scope* scope = scope_; scope != nullptr && !scope->captured; scope = scope->parent) scope->captured = true;
   scope_->set(statement.name_id, std::shared_ptr<Object>(std::make_shared<Macro>(*statement.macro, scope_)));
   return {};
 }
 
 Status Interpreter::execute_call_block(const Statement& statement) {
-  SAIN_RETURN_IF_ERROR(runtime_.charge_memory(sizeof(Macro)));
+  SAIN_RETURN_IF_ERROR(runtime_.charge_memory(sizeof(Macro) + sizeof(Scope)));
   for (Scope* scope = scope_; scope != nullptr && !scope->captured; scope = scope->parent) scope->captured = true;
   const Expression& node = *statement.expression;
   SAIN_ASSIGN_OR_RETURN(const Value callee, evaluate(*node.children[0]));
@@ -270,11 +265,12 @@ Status Interpreter::execute_call_block(const Statement& statement) {
 Status Interpreter::assign(const Expression& target, const Value& value) {
   using Kind = Expression::Kind;
   if (target.kind == Kind::kName) {
+    SAIN_RETURN_IF_ERROR(runtime_.charge_items_scan(scope_->variables.size()));
     scope_->set(target.name_id, value);
     return {};
   }
   if (target.kind == Kind::kNamespaceAttribute) {
-    const Value* found = scope_->find(target.name_id);
+    SAIN_ASSIGN_OR_RETURN(const Value* found, find_variable(target.name_id));
     Object* object = found == nullptr ? nullptr : found->object();
     if (object == nullptr || object->kind != Object::Kind::kNamespace) {
       return template_error("'{}' is no namespace: its attribute '{}' cannot be set", program_.names[target.name_id],

@@ -11,13 +11,12 @@
 
 namespace sain::formats::jinja {
 
-/// The variables of one scope; names not found here are looked up in the parent.
+/// The variables of one scope; names that it does not have are looked up in its parent. Few, and so looked through.
 struct Scope {
   Scope* parent = nullptr;
   bool captured = false;  // a macro may still need it after its block has ended
   std::vector<std::pair<NameId, Value>> variables;
 
-  const Value* find(NameId name) const;
   void set(NameId name, Value value);
 };
 
@@ -114,6 +113,8 @@ class Interpreter {
    private:
     size_t& depth_;
   };
+  /// nullptr if no scope has it.
+  Result<const Value*> find_variable(NameId name);
   /// Accounts for one node: a step, the line for messages, and the depth.
   Status enter(uint32_t line);
 

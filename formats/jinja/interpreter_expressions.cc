@@ -70,7 +70,8 @@ Result<Value> Interpreter::evaluate_node(const Expression& node) {
 }
 
 Result<Value> Interpreter::evaluate_name(const Expression& node) {
-  if (const Value* found = scope_->find(node.name_id)) return *found;
+  SAIN_ASSIGN_OR_RETURN(const Value* found, find_variable(node.name_id));
+  if (found != nullptr) return *found;
   return Value(Undefined{&node.text});
 }
 
@@ -87,7 +88,7 @@ Result<Value> Interpreter::evaluate_dict(const Expression& node) {
   SAIN_ASSIGN_OR_RETURN(const Values parts, evaluate_children(node));
   std::vector<std::pair<Value, Value>> entries;
   for (size_t i = 0; i < parts.size(); i += 2) {
-    SAIN_RETURN_IF_ERROR(check_hashable(parts[i]));
+    SAIN_RETURN_IF_ERROR(check_hashable(runtime_, parts[i]));
     bool replaced = false;
     for (auto& [key, value] : entries) {
       SAIN_ASSIGN_OR_RETURN(replaced, equals(runtime_, key, parts[i]));
@@ -246,6 +247,7 @@ Status Interpreter::bind_parameters(const Macro& macro, const Arguments& argumen
   for (const auto& [keyword, value] : arguments.keywords) {
     size_t i = 0;
     while (i < parameters.size() && parameters[i].name != keyword) ++i;
+    SAIN_RETURN_IF_ERROR(runtime_.charge_items_scan(i));
     if (i < parameters.size() && given[i] == nullptr) {
       given[i] = &value;
     } else if (i < parameters.size()) {
@@ -273,8 +275,7 @@ Status Interpreter::bind_parameters(const Macro& macro, const Arguments& argumen
     scope_->set(parameters[i].name_id, std::move(value));
   }
   const auto set_special = [&](std::string_view name, const Value& value) {
-    const auto found = std::find(program_.names.begin(), program_.names.end(), name);
-    scope_->set(static_cast<NameId>(found - program_.names.begin()), value);
+    if (const auto id = program_.find_name(name)) scope_->set(*id, value);
   };
   if (macro.body.uses_caller) set_special("caller", caller);
   if (macro.body.uses_kwargs) {

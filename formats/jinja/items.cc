@@ -69,7 +69,9 @@ Result<std::optional<Value>> item(Runtime& runtime, const Value& value, const Va
   using Found = std::optional<Value>;
   if (value.is_undefined()) return type_error("something with items", value);
   if (const Dict* dict = value.dict()) {
-    if (!check_hashable(index)) return Found();
+    const Status hashable = check_hashable(runtime, index);
+    if (!hashable && hashable.error().code == ErrorCode::kInvalidArgument) return Found();
+    SAIN_RETURN_IF_ERROR(hashable);
     SAIN_ASSIGN_OR_RETURN(const Value* found, find_key(runtime, *dict, index));
     return found == nullptr ? Found() : Found(*found);
   }

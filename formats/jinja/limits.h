@@ -23,9 +23,11 @@ struct TemplateLimits {
 namespace jinja {
 
 /// Bytes of a template's source. The largest known ones have some 30 KB.
-inline constexpr size_t kMaxSourceBytes = size_t{1} << 20;
+inline constexpr size_t kMaxSourceBytes = size_t{1} << 18;
 /// Nesting of the source: brackets, operators, filters, statements. Parser and destructors recurse this deep.
 inline constexpr size_t kMaxNesting = 200;
+/// Arguments of one call, and parameters of one macro.
+inline constexpr size_t kMaxArguments = 255;
 /// Nesting of lists and dicts. Comparing, printing and destroying a value recurse this deep.
 inline constexpr size_t kMaxValueDepth = 100;
 /// Items of a range(); the sandbox of the reference implementation has the same bound.

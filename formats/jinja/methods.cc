@@ -53,7 +53,7 @@ Result<Value> dict_items(Runtime& runtime, const Value& self, const Arguments& a
 Result<Value> dict_get(Runtime& runtime, const Value& self, const Arguments& arguments) {
   SAIN_ASSIGN_OR_RETURN(const Bound bound, bind("get", arguments, {"key", "default"}, 1));
   if (!arguments.keywords.empty()) return template_error("get() takes no keyword arguments");
-  SAIN_RETURN_IF_ERROR(check_hashable(*bound[0]));
+  SAIN_RETURN_IF_ERROR(check_hashable(runtime, *bound[0]));
   SAIN_ASSIGN_OR_RETURN(const Value* found, find_key(runtime, *self.dict(), *bound[0]));
   if (found != nullptr) return *found;
   return bound[1] == nullptr ? Value(None{}) : *bound[1];

@@ -223,9 +223,10 @@ Result<Value> all_are(Runtime& runtime, const Value& self, const Arguments& argu
 bool is_alnum(uint32_t c) {
   return is_alpha(c) || is_numeric(c);
 }
-Result<Value> isascii(Runtime&, const Value& self, const Arguments& arguments) {
+Result<Value> isascii(Runtime& runtime, const Value& self, const Arguments& arguments) {
   SAIN_RETURN_IF_ERROR(bind("isascii", arguments, {}));
   const std::string& bytes = self.text()->bytes();
+  SAIN_RETURN_IF_ERROR(runtime.charge_text_scan(bytes.size()));
   return Value(std::all_of(bytes.begin(), bytes.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; }));
 }
 

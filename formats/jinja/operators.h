@@ -33,7 +33,7 @@ Result<Value> slice(Runtime& runtime, const Value& value, const Value& begin, co
 Result<std::optional<Value>> item(Runtime& runtime, const Value& value, const Value& index);
 
 /// Errors unless `key` can be a dict's key.
-Status check_hashable(const Value& key);
+Status check_hashable(Runtime& runtime, const Value& key);
 /// Finds any kind of key. nullptr if there is none.
 Result<const Value*> find_key(Runtime& runtime, const Dict& dict, const Value& key);
 

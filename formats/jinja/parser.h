@@ -1,7 +1,6 @@
 // Tokens to a Program, by Jinja's grammar.
 #pragma once
 
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -110,7 +109,6 @@ class Parser {
   size_t loops_ = 0;                // open for loops in this macro
   std::vector<MacroBody*> macros_;  // being parsed, outermost first
   Program program_;
-  std::map<std::string, NameId, std::less<>> name_ids_;
 };
 
 }  // namespace sain::formats::jinja

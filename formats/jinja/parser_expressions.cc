@@ -72,8 +72,8 @@ Result<ExpressionPtr> Parser::parse_tuple(Conditionals conditionals, bool parent
   bool has_comma = false;
   while (true) {
     const Token& token = current();
-    const bool at_end = token.kind == Token::Kind::kVariableEnd || token.kind == Token::Kind::kBlockEnd ||
-                        token.is_operator(")");
+    const bool at_end =
+        token.kind == Token::Kind::kVariableEnd || token.kind == Token::Kind::kBlockEnd || token.is_operator(")");
     if (at_end) break;
     SAIN_ASSIGN_OR_RETURN(ExpressionPtr item, parse_expression(conditionals));
     tuple->children.push_back(std::move(item));

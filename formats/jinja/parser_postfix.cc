@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "formats/jinja/limits.h"
 #include "formats/jinja/parser.h"
 
 namespace sain::formats::jinja {
@@ -68,6 +69,10 @@ Status Parser::parse_arguments(Expression& call) {
   SAIN_RETURN_IF_ERROR(expect_operator("("));
   std::vector<ExpressionPtr> keyword_values;
   while (!current().is_operator(")")) {
+    if (call.children.size() + keyword_values.size() > kMaxArguments) {
+      return make_error(ErrorCode::kResourceExhausted, "line {}: more than {} arguments", current().line,
+                        kMaxArguments);
+    }
     if (skip_operator("*")) {
       if (call.more_positional != nullptr || call.more_keywords != nullptr) return unexpected("one '*' argument");
       SAIN_ASSIGN_OR_RETURN(call.more_positional, parse_expression());

@@ -10,8 +10,8 @@ namespace {
 using StatementKind = Statement::Kind;
 
 /// Statements of Jinja that need other templates or extensions, none of which a chat template has.
-constexpr std::array<std::string_view, 10> kUnsupportedTags = {"include", "import", "from",      "extends",
-                                                              "block",   "trans",  "autoescape", "print", "do", "debug"};
+constexpr std::array<std::string_view, 10> kUnsupportedTags = {"include", "import",     "from",  "extends", "block",
+                                                               "trans",   "autoescape", "print", "do",      "debug"};
 
 std::string join_names(std::initializer_list<std::string_view> names) {
   std::string joined;
@@ -28,8 +28,6 @@ Result<Program> parse(std::string_view source) {
 
 Result<Program> Parser::run() {
   SAIN_ASSIGN_OR_RETURN(program_.body, parse_block({}));
-  program_.names.resize(name_ids_.size());
-  for (const auto& [name, id] : name_ids_) program_.names[id] = name;
   return std::move(program_);
 }
 
@@ -39,9 +37,11 @@ NameId Parser::intern(std::string_view name) {
     macro->uses_varargs |= name == "varargs";
     macro->uses_kwargs |= name == "kwargs";
   }
-  const auto found = name_ids_.find(name);
-  if (found != name_ids_.end()) return found->second;
-  return name_ids_.emplace(name, static_cast<NameId>(name_ids_.size())).first->second;
+  if (const auto id = program_.find_name(name)) return *id;
+  const auto id = static_cast<NameId>(program_.names.size());
+  program_.names.emplace_back(name);
+  program_.name_ids.emplace(name, id);
+  return id;
 }
 
 Token Parser::take() {
@@ -256,6 +256,10 @@ Status Parser::parse_with(Statement& statement) {
 Status Parser::parse_parameters(MacroBody& macro) {
   SAIN_RETURN_IF_ERROR(expect_operator("("));
   while (!current().is_operator(")")) {
+    if (macro.parameters.size() == kMaxArguments) {
+      return make_error(ErrorCode::kResourceExhausted, "line {}: more than {} parameters", current().line,
+                        kMaxArguments);
+    }
     if (!macro.parameters.empty()) SAIN_RETURN_IF_ERROR(expect_operator(","));
     SAIN_ASSIGN_OR_RETURN(const Token name, expect_identifier());
     Parameter parameter{intern(name.text), name.text, nullptr};

@@ -71,7 +71,8 @@ class PercentFormatter {
     if (end == std::string_view::npos) return template_error("a key in a format is not closed");
     const std::string key(bytes_.substr(position_ + 1, end - position_ - 1));
     if (value_.dict() == nullptr) return type_error("a dict for a format with keys", value_);
-    const Value* found = value_.dict()->find(key);
+    SAIN_ASSIGN_OR_RETURN(const Value name, runtime_.make_text(key, Trust::kTemplate));
+    SAIN_ASSIGN_OR_RETURN(const Value* found, find_key(runtime_, *value_.dict(), name));
     if (found == nullptr) return template_error("a format's key '{}' is missing", key);
     key_value_ = *found;
     position_ = end + 1;

@@ -44,7 +44,7 @@ Status Runtime::charge_memory(size_t n_items, size_t item_bytes) {
 }
 
 Result<Value> Runtime::make_text(Text text) {
-  SAIN_RETURN_IF_ERROR(charge_memory(text.size() + sizeof(Text)));
+  SAIN_RETURN_IF_ERROR(charge_memory(text.memory_bytes() + sizeof(Text)));
   return Value(std::make_shared<const Text>(std::move(text)));
 }
 

@@ -20,6 +20,8 @@ inline Trust both(Trust a, Trust b) {
 class Text {
  public:
   static constexpr size_t kEnd = std::string::npos;
+  /// What appending one stretch of another provenance adds to the bytes themselves.
+  static constexpr size_t kBorderBytes = 2 * sizeof(size_t);
   struct Run {
     size_t begin;
     size_t end;
@@ -44,6 +46,8 @@ class Text {
   void append(const Text& other, size_t begin = 0, size_t end = kEnd);
   Text slice(size_t begin, size_t end = kEnd) const;
   void reserve(size_t n_bytes) { bytes_.reserve(n_bytes); }
+  /// What it holds: its bytes, and a border wherever the provenance changes.
+  size_t memory_bytes() const { return bytes_.size() + borders_.size() * sizeof(Border); }
 
   /// The maximal stretches of one trust, in order, adjoining, none empty.
   std::vector<Run> runs() const;

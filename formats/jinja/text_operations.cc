@@ -102,7 +102,7 @@ Text strip(const Text& text, const Text* characters, Sides sides) {
 }
 
 Result<Text> replace(Runtime& runtime, const Text& text, const Text& from, const Text& to, int64_t count) {
-  SAIN_RETURN_IF_ERROR(runtime.charge_memory(text.size()));
+  SAIN_RETURN_IF_ERROR(runtime.charge_memory(text.memory_bytes()));
   const std::string_view bytes = text.bytes();
   const bool everywhere = from.empty();  // between all code points, and at both ends
   Text result;
@@ -111,7 +111,7 @@ Result<Text> replace(Runtime& runtime, const Text& text, const Text& from, const
   for (int64_t n = 0; n != count; ++n) {
     const size_t found = everywhere ? search : find_bytes(bytes, from.bytes(), search);
     if (found == kNowhere || found > bytes.size()) break;
-    SAIN_RETURN_IF_ERROR(runtime.charge_memory(to.size()));
+    SAIN_RETURN_IF_ERROR(runtime.charge_memory(to.memory_bytes() + 2 * Text::kBorderBytes));
     SAIN_RETURN_IF_ERROR(runtime.charge_steps(1));
     result.append(text, done, found);
     result.append(to);
@@ -167,7 +167,8 @@ Result<std::vector<Text>> split_lines(Runtime& runtime, const Text& text, bool k
 Result<Text> join(Runtime& runtime, const std::vector<Text>& parts, const Text& separator) {
   Text result;
   for (size_t i = 0; i < parts.size(); ++i) {
-    SAIN_RETURN_IF_ERROR(runtime.charge_memory(parts[i].size() + separator.size()));
+    SAIN_RETURN_IF_ERROR(
+        runtime.charge_memory(parts[i].memory_bytes() + separator.memory_bytes() + 2 * Text::kBorderBytes));
     if (i > 0) result.append(separator);
     result.append(parts[i]);
   }

@@ -15,7 +15,7 @@ class LineEditor {
   enum class Outcome {
     kLine,
     kCleared,  // Ctrl-C: the line is thrown away
-    kEnd,          // Ctrl-D on an empty line, or the terminal is gone
+    kEnd,      // Ctrl-D on an empty line, or the terminal is gone
   };
   struct Input {
     Outcome outcome = Outcome::kEnd;

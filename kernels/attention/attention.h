@@ -28,7 +28,7 @@ struct Attention {
   AttentionFn f32;
   AttentionFn f16;
   /// Rounds n floats to f16, to nearest even; beyond 65504 becomes that value with its sign, so that one large
-  /// activation cannot turn a whole row into infinities.
+  /// activation cannot turn a whole row into infinities. NaN stays NaN.
   void (*store_f16)(const float* x, void* out, size_t n);
 };
 

@@ -78,7 +78,8 @@ void attention_store_f16_avx2(const float* x, void* out, size_t n) {
   uint16_t* halves = static_cast<uint16_t*>(out);
   size_t i = 0;
   for (; i + 8 <= n; i += 8) {
-    const __m256 clamped = _mm256_min_ps(_mm256_max_ps(_mm256_loadu_ps(x + i), smallest), largest);
+    // min and max return their second operand where either is NaN: so a NaN stays one.
+    const __m256 clamped = _mm256_min_ps(largest, _mm256_max_ps(smallest, _mm256_loadu_ps(x + i)));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(halves + i), _mm256_cvtps_ph(clamped, _MM_FROUND_TO_NEAREST_INT));
   }
   attention_store_f16_scalar(x + i, halves + i, n - i);

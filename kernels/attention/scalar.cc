@@ -73,7 +73,11 @@ void attention_f16_scalar(const AttentionArgs& args) {
 void attention_store_f16_scalar(const float* x, void* out, size_t n) {
   constexpr float kLargest = 65504.0f;
   uint16_t* halves = static_cast<uint16_t*>(out);
-  for (size_t i = 0; i < n; ++i) halves[i] = float_to_half(fminf(fmaxf(x[i], -kLargest), kLargest));
+  for (size_t i = 0; i < n; ++i) {
+    // Not fminf and fmaxf: these would make a number of NaN.
+    const float from_below = x[i] < -kLargest ? -kLargest : x[i];
+    halves[i] = float_to_half(from_below > kLargest ? kLargest : from_below);
+  }
 }
 
 }  // namespace sain::kernels

@@ -109,6 +109,14 @@ TEST_P(AttentionTest, StoreRoundsToNearestEvenAndSaturates) {
   for (size_t i = 0; i < x.size(); ++i) EXPECT_EQ(half_to_float(halves[i]), expected[i]) << x[i];
 }
 
+TEST_P(AttentionTest, StoreKeepsNan) {
+  std::vector<float> x(17, 1.0f);
+  x[2] = x[16] = std::numeric_limits<float>::quiet_NaN();
+  std::vector<uint16_t> halves(x.size());
+  attention.store_f16(x.data(), halves.data(), x.size());
+  for (size_t i = 0; i < x.size(); ++i) EXPECT_EQ(std::isnan(half_to_float(halves[i])), std::isnan(x[i])) << i;
+}
+
 INSTANTIATE_TEST_SUITE_P(Isas, AttentionTest, ::testing::ValuesIn(isas_here()),
                          [](const auto& param) { return isa_name(param.param); });
 

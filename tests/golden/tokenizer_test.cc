@@ -2,6 +2,8 @@
 // answer is right (tests/golden/README.md lists the cases).
 #include "formats/tokenizer.h"
 
+#include <gmock/gmock.h>
+
 #include <map>
 #include <set>
 

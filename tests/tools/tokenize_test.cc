@@ -40,7 +40,7 @@ TEST_F(Tokenize, ShowsEachTokensText) {
   const ProcessResult result = run({"tokenize", "Hello, world!\n"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.out,
-              AllOf(HasSubstr("   19556  'Hello'\n"), HasSubstr("     905  ' world'\n"), HasSubstr("'\\x0a'")));
+              AllOf(HasSubstr("   19556  'Hello'\n"), HasSubstr("     905  ' world'\n"), HasSubstr("'\\n'")));
   EXPECT_EQ(result.err, "");
 }
 

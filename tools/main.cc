@@ -2,7 +2,7 @@
 #include "tools/commands/commands.h"
 
 int main(int argc, char** argv) {
-  CLI::App app{"SAIN: private language models on one small machine"};
+  CLI::App app{"SAIN: private language models on one small machine", "sain"};
   app.require_subcommand(1);
   int exit_code = 0;
   sain::tools::add_models_command(app, exit_code);

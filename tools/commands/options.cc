@@ -54,9 +54,7 @@ void add_run_options(CLI::App& command, RunOptions& options) {
   command.add_option("--device", options.device, "Where to compute: cpu")->capture_default_str()->type_name("DEVICE");
   CLI::Option* kv = command.add_option("--kv", options.kv, "Type of the KV cache: f16")->type_name("TYPE");
   kv->capture_default_str();
-  command
-      .add_flag("--exact", options.exact,
-                "Reference precision: fp32 activations and KV cache; slower, the same everywhere")
+  command.add_flag("--exact", options.exact, "Reference precision: fp32 activations and KV cache; slower")
       ->excludes(kv);
   const std::string hidden;
   command.add_option("--sinks", options.sinks)->group(hidden);

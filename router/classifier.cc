@@ -11,7 +11,7 @@ namespace sain::router {
 namespace {
 
 /// Changes whenever features or head are computed differently, so that old files are trained anew.
-constexpr uint32_t kRecipe = 1;
+constexpr uint32_t kRecipe = 2;
 
 class Hash {
  public:

@@ -32,7 +32,7 @@ struct MemberConfig {
 };
 
 struct RoutingConfig {
-  uint32_t layer = 8;      // the assistant's layers that a request passes before its state is classified
+  uint32_t layer = 6;      // the assistant's layers that a request passes before its state is classified
   double threshold = 0.6;  // a specialist needs this confidence, else the assistant answers
   std::string evaluation;  // labelled requests for `sain route eval`; a file beside the configuration, may be empty
 };

@@ -178,10 +178,8 @@ void converse_interactively(Conversation& conversation, const HeldInterrupts& he
 
 /// Lines from a pipe or a file, each a request; shown with the answers unless those are JSON.
 void converse_with_stdin(Conversation& conversation, const Options& options, std::stop_token stop) {
-  constexpr size_t kMaxBytes = size_t{1} << 20;
   std::string line;
   while (!conversation.is_over() && !stop.stop_requested() && std::getline(std::cin, line)) {
-    if (line.size() > kMaxBytes) line.resize(kMaxBytes);
     if (!line.empty() && line.back() == '\r') line.pop_back();
     if (is_blank(line)) continue;
     if (!options.json) fmt::print("> {}\n", safe_text(line));

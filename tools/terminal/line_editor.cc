@@ -1,8 +1,10 @@
 #include "tools/terminal/line_editor.h"
 
 #include <histedit.h>
-
 #include <langinfo.h>
+#include <termios.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <clocale>
 #include <cstdio>
@@ -23,6 +25,28 @@ void use_utf8_locale() {
   std::setlocale(LC_CTYPE, "");
   if (std::strcmp(nl_langinfo(CODESET), "UTF-8") != 0) std::setlocale(LC_CTYPE, "C.UTF-8");
 }
+
+/// While it lives, Ctrl-C is a key like others, so that it cannot end the program. (libedit's own "setty intr=" does
+/// not outlast its next look at the terminal.)
+class InterruptAsKey {
+ public:
+  InterruptAsKey() {
+    is_terminal_ = tcgetattr(STDIN_FILENO, &before_) == 0;
+    if (!is_terminal_) return;
+    termios settings = before_;
+    settings.c_cc[VINTR] = _POSIX_VDISABLE;
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &settings);
+  }
+  ~InterruptAsKey() {
+    if (is_terminal_) tcsetattr(STDIN_FILENO, TCSADRAIN, &before_);
+  }
+  InterruptAsKey(const InterruptAsKey&) = delete;
+  InterruptAsKey& operator=(const InterruptAsKey&) = delete;
+
+ private:
+  termios before_{};
+  bool is_terminal_ = false;
+};
 
 }  // namespace
 
@@ -79,8 +103,6 @@ LineEditor::LineEditor(std::string prompt, std::filesystem::path history_file) :
   el_set(state.edit, EL_EDITOR, "emacs");
   el_set(state.edit, EL_SIGNAL, 1);
   el_source(state.edit, nullptr);  // the user's own key bindings
-  // Ctrl-C is a key like others while a line is edited, so that it cannot end the program.
-  el_set(state.edit, EL_SETTY, "-d", "intr=", nullptr);
   el_set(state.edit, EL_ADDFN, "sain-interrupt", "Throws the line away", &State::interrupt);
   el_set(state.edit, EL_BIND, "^C", "sain-interrupt", nullptr);
   el_set(state.edit, EL_BIND, "^R", "em-inc-search-prev", nullptr);
@@ -93,6 +115,7 @@ LineEditor::~LineEditor() {
 
 LineEditor::Input LineEditor::read() {
   State& state = *state_;
+  const InterruptAsKey interrupt_as_key;
   std::string text;
   for (state.is_continued = false;; state.is_continued = true) {
     state.is_interrupted = false;

@@ -1,0 +1,115 @@
+// Routing with real weights: held-out requests go where they belong, and a conversation runs through a specialist.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "router/evaluation.h"
+#include "router/routed_chat.h"
+
+namespace sain::router {
+namespace {
+
+using ::testing::HasSubstr;
+
+class RoutingTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto config = default_config();
+    ASSERT_TRUE(config) << config.error().message;
+    config->context_length = 1024;
+    config->assistant.max_tokens = 24;
+    config->assistant.sampling = {};
+    for (MemberConfig& member : config->specialists) member.max_tokens = 48;
+    auto chat = RoutedChat::open(*config, {});
+    ASSERT_TRUE(chat) << chat.error().message;
+    chat_ = *std::move(chat);
+  }
+
+  struct Outcome {
+    SpecialistId by = kAssistant;
+    std::string text;
+    RequestTimings timings;
+    size_t n_status = 0;
+    bool fell_back = false;
+  };
+
+  Outcome ask(const std::string& request) {
+    Outcome outcome;
+    const Status status = chat_->coordinator().handle(request, [&outcome](const Event& event) {
+      if (const auto* token = std::get_if<TokenEvent>(&event)) outcome.text += token->text;
+      if (const auto* done = std::get_if<DoneEvent>(&event)) outcome.by = done->by, outcome.timings = done->timings;
+      outcome.n_status += std::holds_alternative<StatusEvent>(event);
+      outcome.fell_back |= std::holds_alternative<FallbackEvent>(event);
+    });
+    EXPECT_TRUE(status) << status.error().message;
+    return outcome;
+  }
+
+  std::unique_ptr<RoutedChat> chat_;
+};
+
+TEST_F(RoutingTest, HeldOutRequestsGoWhereTheyBelong) {
+  const RegistrySnapshot& registry = chat_->registry().snapshot();
+  const auto text = read_config_file(chat_->config(), chat_->config().routing.evaluation);
+  ASSERT_TRUE(text);
+  const auto requests = parse_labelled_requests(*text, "evaluation.toml", registry);
+  ASSERT_TRUE(requests) << requests.error().message;
+  ASSERT_GE(requests->size(), 150u);
+  std::vector<RoutedRequest> routed;
+  for (const LabelledRequest& request : *requests)
+    routed.push_back({request, chat_->coordinator().route(request.text), 0});
+  const RouteReport measured = report(routed, registry);
+  RecordProperty("accuracy", std::to_string(measured.accuracy));
+  EXPECT_GE(measured.accuracy, 0.90);
+  EXPECT_GE(measured.rejected, 0.90);
+  EXPECT_GE(measured.auroc, 0.95);
+  EXPECT_LE(measured.calibration_error, 0.08);
+}
+
+TEST_F(RoutingTest, AConversationPassesThroughTheCodingSpecialist) {
+  const uint64_t used = chat_->residency().used_bytes();
+
+  const Outcome greeting = ask("Hello! How are you today?");
+  EXPECT_EQ(greeting.by, kAssistant);
+  EXPECT_EQ(greeting.n_status, 0u);
+  EXPECT_FALSE(greeting.text.empty());
+
+  const Outcome code = ask("Write a Python function that reverses a string.");
+  EXPECT_EQ(chat_->registry().snapshot().names[index(code.by)], "coding");
+  EXPECT_FALSE(code.fell_back);
+  EXPECT_GE(code.n_status, 2u);
+  EXPECT_THAT(code.text, HasSubstr("def "));
+  EXPECT_EQ(chat_->residency().used_bytes(), used) << "the specialist's memory is back";
+  EXPECT_FALSE(chat_->residency().is_loaded(code.by));
+
+  const Outcome thanks = ask("Thank you!");
+  EXPECT_EQ(thanks.by, kAssistant);
+  ASSERT_EQ(chat_->coordinator().context().turns().size(), 3u);
+}
+
+TEST_F(RoutingTest, TheAssistantReadsOnlyWhatIsNew) {
+  const Outcome first = ask("Hello! How are you today?");
+  const Outcome second = ask("Good morning!");
+  EXPECT_EQ(second.by, kAssistant);
+  // The second prompt holds the first and its answer; its new part is shorter than the first.
+  EXPECT_LT(second.timings.prefill_tokens, first.timings.prefill_tokens);
+}
+
+TEST_F(RoutingTest, AStopEndsAnAnswerInItsMiddle) {
+  std::stop_source stop;
+  std::string finish;
+  size_t n_tokens = 0;
+  const Status status = chat_->coordinator().handle(
+      "@coding Write a long program.",
+      [&](const Event& event) {
+        if (std::holds_alternative<TokenEvent>(event) && ++n_tokens == 3) stop.request_stop();
+        if (const auto* done = std::get_if<DoneEvent>(&event)) finish = to_string(done->finish_reason);
+      },
+      stop.get_token());
+  ASSERT_TRUE(status);
+  EXPECT_EQ(finish, "cancelled");
+  EXPECT_LE(n_tokens, 4u);
+  EXPECT_FALSE(chat_->residency().is_loaded(SpecialistId{1}));
+}
+
+}  // namespace
+}  // namespace sain::router

@@ -8,8 +8,6 @@
 namespace sain::formats::jinja {
 namespace {
 
-constexpr size_t kNowhere = std::string_view::npos;
-
 /// Python's line boundaries; the length in bytes of the one at `offset`, or 0.
 size_t line_end_at(std::string_view text, size_t offset) {
   if (text.substr(offset).starts_with("\r\n")) return 2;
@@ -67,7 +65,7 @@ Result<std::vector<size_t>> find_cuts(Runtime& runtime, std::string_view text, s
   std::vector<size_t> cuts;
   for (size_t from = 0; n_max < 0 || cuts.size() < static_cast<size_t>(n_max);) {
     const size_t found = find_bytes(text, separator, from);
-    if (found == kNowhere) break;
+    if (found == std::string_view::npos) break;
     SAIN_RETURN_IF_ERROR(runtime.charge_memory(sizeof(size_t)));
     cuts.push_back(found);
     from = found + separator.size();
@@ -81,7 +79,7 @@ Text strip(const Text& text, const Text* characters, Sides sides) {
   const std::string_view bytes = text.bytes();
   const auto strips = [&](uint32_t c, size_t n_bytes, size_t offset) {
     if (characters == nullptr) return is_space(c);
-    return find_bytes(characters->bytes(), bytes.substr(offset, n_bytes)) != kNowhere;
+    return find_bytes(characters->bytes(), bytes.substr(offset, n_bytes)) != std::string_view::npos;
   };
   size_t begin = 0;
   while (sides != Sides::kRight && begin < bytes.size()) {
@@ -110,7 +108,7 @@ Result<Text> replace(Runtime& runtime, const Text& text, const Text& from, const
   size_t search = 0;
   for (int64_t n = 0; n != count; ++n) {
     const size_t found = everywhere ? search : find_bytes(bytes, from.bytes(), search);
-    if (found == kNowhere || found > bytes.size()) break;
+    if (found == std::string_view::npos || found > bytes.size()) break;
     SAIN_RETURN_IF_ERROR(runtime.charge_memory(to.memory_bytes() + 2 * Text::kBorderBytes));
     SAIN_RETURN_IF_ERROR(runtime.charge_steps(1));
     result.append(text, done, found);
@@ -224,7 +222,7 @@ size_t rfind_bytes(std::string_view text, std::string_view needle) {
   // The mirror image of a search from the left, which takes linear time.
   if (needle.size() <= 1) return text.rfind(needle);
   const size_t found = find_bytes(mirror(text), mirror(needle));
-  return found == kNowhere ? kNowhere : text.size() - found - needle.size();
+  return found == std::string_view::npos ? std::string_view::npos : text.size() - found - needle.size();
 }
 
 }  // namespace sain::formats::jinja

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <random>
 
 #include "tests/formats/tiny_tokenizer.h"
@@ -166,10 +166,9 @@ TEST(ByteLevelTest, ALongRunOfOneCharacter) {
   }
   const Tokenizer tokenizer = made(tiny.data);
   const std::string text(131072, 'a');
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   const std::vector<Token> tokens = tokenizer.encode(text, kText);
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  EXPECT_LT(elapsed.count(), 5.0);  // milliseconds, but for sanitizers and busy machines
+  EXPECT_LT(std::clock() - start, 5 * CLOCKS_PER_SEC);  // milliseconds, but for sanitizers
   EXPECT_EQ(tokens, std::vector<Token>(131072 / 64, 271));
   EXPECT_EQ(tokenizer.decode(tokens), text);
 }

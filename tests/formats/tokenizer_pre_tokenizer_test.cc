@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -50,20 +50,19 @@ TEST_P(EveryPreTokenizer, CutsLikeTheReference) {
 }
 
 // 131,072 times the same: reported to overflow stacks and to take minutes elsewhere. A linear splitter takes
-// milliseconds; the bound leaves room for sanitizers on a busy machine, and a quadratic one misses it by far.
+// milliseconds; the bound, of processor time, leaves room for sanitizers, and a quadratic one misses it by far.
 TEST_P(EveryPreTokenizer, LongRunsTakeLinearTime) {
   const PreTokenizer pre_tokenizer = compiled(GetParam());
   constexpr size_t kRun = 131072;
   for (const std::string unit : {"a", "A", " ", "\n", "\t", "1", ".", "'", "\xE4\xB8\xAD", "\xCC\x81", "\xC2\xA0",
                                  " \n", "aB", "Ab", " a", "\r\n", "\xFF", "a\xFF", "'s"}) {
-    for (const std::string end : {"", "x", " b\nc"}) {
+    for (const std::string end : {"", " b\nc"}) {
       std::string text;
       while (text.size() < kRun * unit.size()) text += unit;
       text += end;
-      const auto start = std::chrono::steady_clock::now();
+      const std::clock_t start = std::clock();
       const auto pieces = split(pre_tokenizer, text);
-      const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-      EXPECT_LT(elapsed.count(), 5.0) << quote(unit + end);
+      EXPECT_LT(std::clock() - start, 5 * CLOCKS_PER_SEC) << quote(unit + end);
       std::string joined;
       for (const std::string_view piece : pieces) {
         EXPECT_FALSE(piece.empty());

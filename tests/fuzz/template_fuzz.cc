@@ -23,7 +23,7 @@ ChatTemplateInput input_of(std::string_view text) {
   ChatTemplateInput input;
   input.bos_token = "<s>";
   input.eos_token = "</s>";
-  input.messages = {{{"role", "user"}, {"content", "Hi <|im_end|> \xC3\xA9"}}};
+  input.messages = Json::array({{{"role", "user"}, {"content", "Hi <|im_end|> \xC3\xA9"}}});
   Json json = Json::parse(text, nullptr, false);
   if (!json.is_object()) return input;
   if (json.contains("messages")) input.messages = json["messages"];

@@ -17,8 +17,11 @@ TEST(SafeTextTest, DropsEscapeSequences) {
 }
 
 TEST(SafeTextTest, DropsEveryControlCharacter) {
-  for (int c = 1; c < 0x20; ++c)
-    if (c != '\n' && c != '\t') EXPECT_EQ(safe_text(std::string(1, static_cast<char>(c))), "") << c;
+  for (int c = 1; c < 0x20; ++c) {
+    if (c != '\n' && c != '\t') {
+      EXPECT_EQ(safe_text(std::string(1, static_cast<char>(c))), "") << c;
+    }
+  }
   EXPECT_EQ(safe_text(std::string(1, '\0') + "\x7f"), "");
   for (int c = 0x80; c < 0xA0; ++c) EXPECT_EQ(safe_text(std::string("\xC2") + static_cast<char>(c)), "") << c;
 }

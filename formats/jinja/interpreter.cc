@@ -192,7 +192,10 @@ Result<Interpreter::Flow> Interpreter::execute_for(const Statement& statement) {
   loop->items = items;
   const struct LoopEnd {  // a loop must not hold itself when it ends
     LoopState& state;
-    ~LoopEnd() { state.last_changed.clear(); }
+    ~LoopEnd() {
+      state.has_ended = true;
+      state.last_changed.clear();
+    }
   } loop_end{*loop};
 
   const auto loop_id = program_.find_name("loop");

@@ -24,7 +24,7 @@ Result<Value> loop_changed(Runtime& runtime, const Value& self, const Arguments&
   for (size_t i = 0; unchanged && i < arguments.positional.size(); ++i) {
     SAIN_ASSIGN_OR_RETURN(unchanged, equals(runtime, loop.last_changed[i], arguments.positional[i]));
   }
-  loop.last_changed = arguments.positional;
+  if (!loop.has_ended) loop.last_changed = arguments.positional;
   return Value(!unchanged);
 }
 

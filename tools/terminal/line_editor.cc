@@ -56,6 +56,7 @@ struct LineEditor::State {
   std::string prompt, continuation;
   bool is_continued = false;
   bool is_interrupted = false;
+  bool was_empty = false;  // the line that was interrupted
   std::filesystem::path history_file;
   std::vector<std::string> lines;  // what the history file holds
 
@@ -69,7 +70,10 @@ struct LineEditor::State {
     return (state.is_continued ? state.continuation : state.prompt).data();
   }
   static unsigned char interrupt(EditLine* edit, int) {
-    of(edit).is_interrupted = true;
+    State& state = of(edit);
+    state.is_interrupted = true;
+    const LineInfo* line = el_line(edit);
+    state.was_empty = line->lastchar == line->buffer && !state.is_continued;
     el_push(edit, "\n");  // ends the line
     return CC_REFRESH;
   }
@@ -122,7 +126,7 @@ LineEditor::Input LineEditor::read() {
     int n_bytes = 0;
     const char* line = el_gets(state.edit, &n_bytes);
     if (line == nullptr || n_bytes <= 0) return {Outcome::kEnd};
-    if (state.is_interrupted) return {Outcome::kCleared};
+    if (state.is_interrupted) return {state.was_empty ? Outcome::kLeaving : Outcome::kCleared};
     text += line;
     if (text.back() == '\n') text.pop_back();
     if (text.empty() || text.back() != '\\') return {Outcome::kLine, std::move(text)};

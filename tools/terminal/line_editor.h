@@ -15,6 +15,7 @@ class LineEditor {
   enum class Outcome {
     kLine,
     kCleared,  // Ctrl-C: the line is thrown away
+    kLeaving,  // Ctrl-C on an empty line
     kEnd,      // Ctrl-D on an empty line, or the terminal is gone
   };
   struct Input {

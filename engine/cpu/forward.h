@@ -20,7 +20,7 @@ namespace sain::engine::cpu {
 class Forward {
  public:
   static constexpr size_t kMaxBatch = 128;  // tokens a run()
-  static constexpr size_t kMaxLogits = 32;  // rows a logits()
+  static constexpr size_t kMaxLogits = 64;  // rows a logits()
 
   /// `context_length`: the most positions that a cache handed to run() has.
   static Result<Forward> create(const Model& model, ThreadPool& pool, uint32_t context_length);

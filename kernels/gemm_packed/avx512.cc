@@ -1,0 +1,90 @@
+#ifdef __AVX512VNNI__
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/gemm_packed/body.h"
+#include "kernels/gemm_packed/versions.h"
+
+namespace sain::kernels {
+namespace {
+
+/// 16 rows are one register, and vpdpbusd sums four products of a row into 32 bits.
+struct Avx512 {
+  using Codes = __m512i;
+  using Ints = __m512i;
+  using Floats = __m512;
+  static constexpr int kPanel = 6;
+  static constexpr int kTileGroups = 2;
+  static constexpr int kStreams = 4;
+
+  template <class F>
+  static constexpr int offset_shift() {
+    return F::kOffsetShift;
+  }
+
+  template <int kBits>
+  struct Dot {
+    __m512i sum;
+    SAIN_INLINE void start(Ints init) { sum = init; }
+    template <int>
+    SAIN_INLINE void add(Codes w, __m512i y) {
+      sum = _mm512_dpbusd_epi32(sum, w, y);
+    }
+    SAIN_INLINE Ints ints() const { return sum; }
+  };
+
+  static SAIN_INLINE Codes load_codes(const uint8_t* p) { return _mm512_loadu_si512(p); }
+  static SAIN_INLINE void store_codes(uint8_t* p, Codes v) { _mm512_storeu_si512(p, v); }
+  static SAIN_INLINE Codes low_nibbles(Codes v) { return _mm512_and_si512(v, _mm512_set1_epi8(15)); }
+  static SAIN_INLINE Codes high_nibbles(Codes v) {
+    return _mm512_and_si512(_mm512_srli_epi16(v, 4), _mm512_set1_epi8(15));
+  }
+  template <int kShift, int kMask>
+  static SAIN_INLINE Codes or_bits(Codes low, Codes plane) {
+    const __m512i moved = kShift >= 0 ? _mm512_slli_epi16(plane, kShift >= 0 ? kShift : 0)
+                                      : _mm512_srli_epi16(plane, kShift >= 0 ? 0 : -kShift);
+    return _mm512_ternarylogic_epi32(low, moved, _mm512_set1_epi8(kMask), 0xf8);  // low | (moved & mask)
+  }
+  static SAIN_INLINE __m512i four_bytes(const uint8_t* p) {
+    int32_t four;
+    __builtin_memcpy(&four, p, 4);
+    return _mm512_set1_epi32(four);
+  }
+  static SAIN_INLINE __m512i ones() { return _mm512_set1_epi8(1); }
+
+  static SAIN_INLINE Ints zero_ints() { return _mm512_setzero_si512(); }
+  static SAIN_INLINE Ints set_ints(int32_t v) { return _mm512_set1_epi32(v); }
+  template <int kShift>
+  static SAIN_INLINE Ints shifted(const uint8_t* p) {
+    return _mm512_slli_epi32(four_bytes(p), kShift);
+  }
+  static SAIN_INLINE Floats to_floats(Ints v) { return _mm512_cvtepi32_ps(v); }
+
+  static SAIN_INLINE Floats zero_floats() { return _mm512_setzero_ps(); }
+  static SAIN_INLINE Floats set_floats(float v) { return _mm512_set1_ps(v); }
+  static SAIN_INLINE Floats one_float(const uint8_t* p) { return _mm512_castsi512_ps(four_bytes(p)); }
+  static SAIN_INLINE Floats floats_of_halves(const uint16_t* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  static SAIN_INLINE Floats floats_of_bytes(__m128i v) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(v)); }
+  static SAIN_INLINE Floats mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+  static SAIN_INLINE Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+  static SAIN_INLINE Floats fnma(Floats a, Floats b, Floats c) { return _mm512_fnmadd_ps(a, b, c); }
+  static SAIN_INLINE Floats negate(Floats v) { return _mm512_sub_ps(_mm512_set1_ps(-0.0f), v); }
+  static SAIN_INLINE Floats load(const float* p, size_t rows) {
+    if (rows == kPackedRows) return _mm512_loadu_ps(p);
+    return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << rows) - 1), p);
+  }
+  static SAIN_INLINE void store(float* p, Floats v, size_t rows) {
+    if (rows == kPackedRows) return _mm512_storeu_ps(p, v);
+    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << rows) - 1), v);
+  }
+};
+
+}  // namespace
+
+const GemmPacked kGemmPackedAvx512 = gemm_packed_table<Avx512>();
+
+}  // namespace sain::kernels
+#endif

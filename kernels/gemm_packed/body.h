@@ -1,0 +1,369 @@
+// The loops that every vector version of gemm_packed shares. A version gives a class V of operations on 16 rows:
+//
+//   Codes, Ints, Floats   16 x 4 bytes, 16 x int32, 16 x f32, whatever registers they take
+//   Dot<bits>             sums of products of four codes with four activations, over the steps of a span
+//   kPanel, kTileGroups   the shape of the register tile: tokens by groups of 16 rows
+//
+// With few tokens (one panel) codes go from the stream of weights to the products directly, several groups at once: that
+// many streams keep the memory busy. With more, a stretch of some groups is unpacked into a tile that stays in the first
+// level cache while all tokens pass it. Everything has internal linkage: each file compiles it for its own machine.
+#pragma once
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/gemm_packed/gemm_packed.h"
+
+namespace sain::kernels {
+namespace {
+
+#define SAIN_INLINE_LAMBDA __attribute__((always_inline))
+#define SAIN_INLINE SAIN_INLINE_LAMBDA inline
+
+template <int kFirst, int kLast, class F>
+SAIN_INLINE void unroll(F&& f) {
+  if constexpr (kFirst < kLast) {
+    f.template operator()<kFirst>();
+    unroll<kFirst + 1, kLast>(f);
+  }
+}
+
+/// What sets the types apart, beside their layout: x = scale * (q - 2^kOffsetShift) or scale * q - min.
+template <int kBits_, int kOffsetShift_, bool kMin_, bool kHalves_>
+struct Format {
+  static constexpr int kBits = kBits_;
+  static constexpr int kOffsetShift = kOffsetShift_;  // 0: no offset
+  static constexpr bool kMin = kMin_;
+  static constexpr int kSpan = kHalves_ ? 4 : 8;  // steps that share a scale
+};
+
+template <class Unit>
+struct FormatOf;
+template <>
+struct FormatOf<PackedQ4_0> : Format<4, 3, false, false> {};
+template <>
+struct FormatOf<PackedQ4_1> : Format<4, 0, true, false> {};
+template <>
+struct FormatOf<PackedQ5_0> : Format<5, 4, false, false> {};
+template <>
+struct FormatOf<PackedQ5_1> : Format<5, 0, true, false> {};
+template <>
+struct FormatOf<PackedQ8_0> : Format<8, 7, false, false> {};
+template <>
+struct FormatOf<PackedQ4_K> : Format<4, 0, true, false> {};
+template <>
+struct FormatOf<PackedQ5_K> : Format<5, 0, true, false> {};
+template <>
+struct FormatOf<PackedQ6_K> : Format<6, 5, false, true> {};
+
+template <class Unit>
+constexpr int kSubBlocks = Unit::kElements / static_cast<int>(kQ8Block);
+
+/// The codes of step `i` of sub-block `s`.
+template <class V, int i, class Unit>
+SAIN_INLINE typename V::Codes codes(const Unit& unit, int s) {
+  constexpr int kBits = FormatOf<Unit>::kBits;
+  if constexpr (kBits == 8) {
+    return V::load_codes(unit.qs[i]);
+  } else {
+    const uint8_t* qs;
+    const uint8_t* qh = nullptr;
+    if constexpr (kSubBlocks<Unit> == 1) {
+      qs = unit.qs[i / 2];
+      if constexpr (kBits == 5) qh = unit.qh;
+    } else {
+      qs = unit.qs[s][i / 2];
+      if constexpr (kBits == 5) qh = unit.qh[s];
+      if constexpr (kBits == 6) qh = unit.qh[s][i / 4];
+    }
+    const typename V::Codes low = i % 2 == 0 ? V::low_nibbles(V::load_codes(qs)) : V::high_nibbles(V::load_codes(qs));
+    if constexpr (kBits == 4) return low;
+    if constexpr (kBits == 5) return V::template or_bits<4 - i, 0x10>(low, V::load_codes(qh));
+    if constexpr (kBits == 6) return V::template or_bits<4 - 2 * (i % 4), 0x30>(low, V::load_codes(qh));
+  }
+}
+
+/// f32 scale and min of each row; K types multiply theirs by the unit's.
+template <class V>
+struct Scales {
+  typename V::Floats scale[2], min;
+};
+
+template <class V, class Unit>
+SAIN_INLINE Scales<V> unit_scales(const Unit& unit) {
+  Scales<V> out;
+  out.scale[0] = V::floats_of_halves(unit.d);
+  if constexpr (requires { unit.dmin; }) out.min = V::floats_of_halves(unit.dmin);
+  if constexpr (requires { unit.m; }) out.min = V::negate(V::floats_of_halves(unit.m));
+  return out;
+}
+
+template <class V, class Unit>
+SAIN_INLINE Scales<V> sub_block_scales(const Unit& unit, const Scales<V>& of_unit, int s) {
+  if constexpr (kSubBlocks<Unit> == 1) return of_unit;
+  Scales<V> out;
+  if constexpr (requires { unit.dmin; }) {
+    const __m128i four = _mm_set1_epi8(15), two = _mm_set1_epi8(0x30);
+    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(unit.scales.low[s]));
+    const __m128i pair = _mm_loadu_si128(reinterpret_cast<const __m128i*>(unit.scales.high[s / 2]));
+    const __m128i high = s % 2 == 0 ? pair : _mm_srli_epi16(pair, 4);
+    const __m128i scale = _mm_or_si128(_mm_and_si128(low, four), _mm_and_si128(_mm_slli_epi16(high, 4), two));
+    const __m128i min = _mm_or_si128(_mm_and_si128(_mm_srli_epi16(low, 4), four),
+                                     _mm_and_si128(_mm_slli_epi16(high, 2), two));
+    out.scale[0] = V::mul(of_unit.scale[0], V::floats_of_bytes(scale));
+    out.min = V::mul(of_unit.min, V::floats_of_bytes(min));
+  } else if constexpr (requires { unit.scales; }) {
+    for (int h = 0; h < 2; ++h) {
+      const __m128i scale = _mm_loadu_si128(reinterpret_cast<const __m128i*>(unit.scales[2 * s + h]));
+      out.scale[h] = V::mul(of_unit.scale[0], V::floats_of_bytes(scale));  // below 128 in size: signed bytes
+    }
+  }
+  return out;
+}
+
+/// Minus the offset's part of the products of span `h` with token c of n.
+template <class V, class F>
+SAIN_INLINE typename V::Ints offset_term(const uint8_t* record, int n, int c, int h) {
+  constexpr int kShift = V::template offset_shift<F>();
+  if constexpr (kShift == 0) {
+    return V::zero_ints();
+  } else {
+    const int which = F::kSpan == 8 ? 3 : 4 + h;
+    return V::template shifted<kShift>(record + (32 + 4 * which) * n + 4 * c);
+  }
+}
+
+/// The sums of (q - offset) over a span, for the zero points of the activations.
+template <class V, class F>
+SAIN_INLINE typename V::Ints offset_of_sums() {
+  constexpr int kShift = V::template offset_shift<F>();
+  return kShift == 0 ? V::zero_ints() : V::set_ints(-4 * F::kSpan * (1 << kShift));
+}
+
+/// y[c][0, rows) of kGroups groups and kTokens tokens, straight from the packed weights.
+template <class V, class Unit, int kGroups, int kTokens>
+__attribute__((noinline)) void direct(const uint8_t* weights, size_t n_units, const uint8_t* record, size_t n_rows,
+                                      float* y, size_t y_stride) {
+  using F = FormatOf<Unit>;
+  const Unit* groups[kGroups];
+  typename V::Floats acc[kGroups][kTokens];
+  for (int g = 0; g < kGroups; ++g) {
+    groups[g] = reinterpret_cast<const Unit*>(weights) + static_cast<size_t>(g) * n_units;
+    for (int c = 0; c < kTokens; ++c) acc[g][c] = V::zero_floats();
+  }
+  for (size_t u = 0; u < n_units; ++u) {
+    Scales<V> of_unit[kGroups];
+    unroll<0, kGroups>([&]<int g>() SAIN_INLINE_LAMBDA { of_unit[g] = unit_scales<V>(groups[g][u]); });
+    for (int s = 0; s < kSubBlocks<Unit>; ++s, record += q8_record_bytes(kTokens)) {
+      unroll<0, kGroups>([&]<int g>() SAIN_INLINE_LAMBDA {
+        const Unit& unit = groups[g][u];
+        const Scales<V> scales = sub_block_scales<V>(unit, of_unit[g], s);
+        typename V::Floats w_sum = V::zero_floats();
+        unroll<0, 8 / F::kSpan>([&]<int h>() SAIN_INLINE_LAMBDA {
+          typename V::template Dot<F::kBits> dot[kTokens], sum;
+          for (int c = 0; c < kTokens; ++c) dot[c].start(offset_term<V, F>(record, kTokens, c, h));
+          sum.start(offset_of_sums<V, F>());
+          unroll<0, F::kSpan>([&]<int i>() SAIN_INLINE_LAMBDA {
+            const typename V::Codes w = codes<V, F::kSpan * h + i>(unit, s);
+            unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
+              dot[c].template add<i>(w, V::four_bytes(record + 4 * ((F::kSpan * h + i) * kTokens + c)));
+            });
+            sum.template add<i>(w, V::ones());
+          });
+          const typename V::Floats scale = scales.scale[h];
+          w_sum = V::fma(scale, V::to_floats(sum.ints()), w_sum);
+          unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
+            typename V::Floats product = V::mul(scale, V::to_floats(dot[c].ints()));
+            if constexpr (F::kMin) product = V::fnma(scales.min, V::one_float(record + 40 * kTokens + 4 * c), product);
+            acc[g][c] = V::fma(V::one_float(record + 32 * kTokens + 4 * c), product, acc[g][c]);
+          });
+        });
+        if constexpr (F::kMin) w_sum = V::fnma(V::set_floats(32), scales.min, w_sum);
+        unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
+          acc[g][c] = V::fma(V::one_float(record + 36 * kTokens + 4 * c), w_sum, acc[g][c]);
+        });
+      });
+    }
+  }
+  for (int g = 0; g < kGroups; ++g) {
+    const size_t first = kPackedRows * static_cast<size_t>(g);
+    const size_t rows = n_rows - first < kPackedRows ? n_rows - first : kPackedRows;
+    for (int c = 0; c < kTokens; ++c) V::store(y + static_cast<size_t>(c) * y_stride + first, acc[g][c], rows);
+  }
+}
+
+/// One sub-block of one group, unpacked.
+struct alignas(64) TileBlock {
+  uint8_t codes[8][64];
+  float scale[2][16];
+  float min[16];
+  float sum[16];  // of the weights
+};
+
+constexpr size_t kTileBlocks = 16;  // sub-blocks of a stretch: 13 KB a group
+
+/// Sub-blocks [first, first + n) of a group; `first` begins a unit.
+template <class V, class Unit>
+__attribute__((noinline)) void unpack_tile(const uint8_t* group, size_t first, size_t n, TileBlock* out) {
+  using F = FormatOf<Unit>;
+  const Unit* unit = reinterpret_cast<const Unit*>(group) + first / kSubBlocks<Unit>;
+  for (size_t b = 0; b < n; ++unit) {
+    const Scales<V> of_unit = unit_scales<V>(*unit);
+    for (int s = 0; s < kSubBlocks<Unit>; ++s, ++b) {
+      TileBlock& block = out[b];
+      const Scales<V> scales = sub_block_scales<V>(*unit, of_unit, s);
+      typename V::Floats w_sum = V::zero_floats();
+      unroll<0, 8 / F::kSpan>([&]<int h>() SAIN_INLINE_LAMBDA {
+        typename V::template Dot<F::kBits> sum;
+        sum.start(offset_of_sums<V, F>());
+        unroll<0, F::kSpan>([&]<int i>() SAIN_INLINE_LAMBDA {
+          const typename V::Codes w = codes<V, F::kSpan * h + i>(*unit, s);
+          V::store_codes(block.codes[F::kSpan * h + i], w);
+          sum.template add<i>(w, V::ones());
+        });
+        w_sum = V::fma(scales.scale[h], V::to_floats(sum.ints()), w_sum);
+        V::store(block.scale[h], scales.scale[h], kPackedRows);
+      });
+      if constexpr (F::kMin) {
+        w_sum = V::fnma(V::set_floats(32), scales.min, w_sum);
+        V::store(block.min, scales.min, kPackedRows);
+      }
+      V::store(block.sum, w_sum, kPackedRows);
+    }
+  }
+}
+
+/// Adds (or, with `first`, sets) the products of a stretch of kGroups groups with a panel of kTokens tokens.
+template <class V, class F, int kGroups, int kTokens>
+__attribute__((noinline)) void tile(const TileBlock* blocks, size_t n_blocks, const uint8_t* record, bool first,
+                                    size_t n_rows, float* y, size_t y_stride) {
+  typename V::Floats acc[kGroups][kTokens];
+  const auto rows_of = [&](int g) SAIN_INLINE_LAMBDA {
+    const size_t rows = n_rows - kPackedRows * static_cast<size_t>(g);
+    return rows < kPackedRows ? rows : kPackedRows;
+  };
+  unroll<0, kGroups>([&]<int g>() SAIN_INLINE_LAMBDA {
+    unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
+      acc[g][c] = first ? V::zero_floats() : V::load(y + c * y_stride + g * kPackedRows, rows_of(g));
+    });
+  });
+  for (size_t b = 0; b < n_blocks; ++b, ++blocks, record += q8_record_bytes(kTokens)) {
+    unroll<0, 8 / F::kSpan>([&]<int h>() SAIN_INLINE_LAMBDA {
+      typename V::template Dot<F::kBits> dot[kGroups][kTokens];
+      unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
+        const typename V::Ints start = offset_term<V, F>(record, kTokens, c, h);
+        unroll<0, kGroups>([&]<int g>() SAIN_INLINE_LAMBDA { dot[g][c].start(start); });
+      });
+      unroll<0, F::kSpan>([&]<int i>() SAIN_INLINE_LAMBDA {
+        typename V::Codes w[kGroups];
+        unroll<0, kGroups>(
+            [&]<int g>() SAIN_INLINE_LAMBDA { w[g] = V::load_codes(blocks[g * kTileBlocks].codes[F::kSpan * h + i]); });
+        unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
+          const auto four = V::four_bytes(record + 4 * ((F::kSpan * h + i) * kTokens + c));
+          unroll<0, kGroups>([&]<int g>() SAIN_INLINE_LAMBDA { dot[g][c].template add<i>(w[g], four); });
+        });
+      });
+      unroll<0, kGroups>([&]<int g>() SAIN_INLINE_LAMBDA {
+        const TileBlock& block = blocks[g * kTileBlocks];
+        const typename V::Floats scale = V::load(block.scale[h], kPackedRows);
+        unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
+          typename V::Floats product = V::mul(scale, V::to_floats(dot[g][c].ints()));
+          if constexpr (F::kMin) {
+            product = V::fnma(V::load(block.min, kPackedRows), V::one_float(record + 40 * kTokens + 4 * c), product);
+          }
+          acc[g][c] = V::fma(V::one_float(record + 32 * kTokens + 4 * c), product, acc[g][c]);
+          if constexpr (h == 8 / F::kSpan - 1) {
+            acc[g][c] = V::fma(V::one_float(record + 36 * kTokens + 4 * c), V::load(block.sum, kPackedRows), acc[g][c]);
+          }
+        });
+      });
+    });
+  }
+  unroll<0, kGroups>([&]<int g>() SAIN_INLINE_LAMBDA {
+    unroll<0, kTokens>(
+        [&]<int c>() SAIN_INLINE_LAMBDA { V::store(y + c * y_stride + g * kPackedRows, acc[g][c], rows_of(g)); });
+  });
+}
+
+/// f<n>() for the n in 1..kMax that equals `n`.
+template <int kMax, class F>
+SAIN_INLINE void with_constant(size_t n, F&& f) {
+  unroll<1, kMax + 1>([&]<int i>() SAIN_INLINE_LAMBDA {
+    if (n == i) f.template operator()<i>();
+  });
+}
+
+template <class V, class Unit>
+void multiply_directly(const GemmPackedArgs& args) {
+  const size_t n_units = args.n_cols / Unit::kElements, group_bytes = n_units * sizeof(Unit);
+  with_constant<V::kPanel>(args.n_tokens, [&]<int kTokens>() {
+    constexpr size_t kStreams = kTokens <= 2 ? V::kStreams : 1;
+    for (size_t g = 0; g < args.n_groups;) {
+      const uint8_t* weights = static_cast<const uint8_t*>(args.weights) + g * group_bytes;
+      const uint8_t* panel = static_cast<const uint8_t*>(args.panels);
+      const size_t row = g * kPackedRows, n_rows = args.n_rows - row;
+      if (kStreams > 1 && args.n_groups - g >= kStreams) {
+        direct<V, Unit, kStreams, kTokens>(weights, n_units, panel, n_rows, args.y + row, args.y_stride);
+        g += kStreams;
+      } else {
+        direct<V, Unit, 1, kTokens>(weights, n_units, panel, n_rows, args.y + row, args.y_stride);
+        ++g;
+      }
+    }
+  });
+}
+
+template <class V, class Unit, int kGroups>
+void multiply_by_tiles(const GemmPackedArgs& args, size_t group) {
+  using F = Format<FormatOf<Unit>::kBits, FormatOf<Unit>::kOffsetShift, FormatOf<Unit>::kMin, FormatOf<Unit>::kSpan == 4>;
+  const size_t group_bytes = args.n_cols / Unit::kElements * sizeof(Unit);
+  const size_t n_blocks = args.n_cols / kQ8Block, row = group * kPackedRows, n_rows = args.n_rows - row;
+  const uint8_t* weights = static_cast<const uint8_t*>(args.weights) + group * group_bytes;
+  TileBlock* blocks = static_cast<TileBlock*>(args.scratch);
+  for (size_t first = 0; first < n_blocks; first += kTileBlocks) {
+    const size_t n = n_blocks - first < kTileBlocks ? n_blocks - first : kTileBlocks;
+    for (size_t g = 0; g < kGroups; ++g) {
+      unpack_tile<V, Unit>(weights + g * group_bytes, first, n, blocks + g * kTileBlocks);
+    }
+    const uint8_t* panel = static_cast<const uint8_t*>(args.panels);
+    for (size_t token = 0; token < args.n_tokens; token += V::kPanel) {
+      const size_t width = args.n_tokens - token < V::kPanel ? args.n_tokens - token : V::kPanel;
+      with_constant<V::kPanel>(width, [&]<int kTokens>() {
+        tile<V, F, kGroups, kTokens>(blocks, n, panel + first * q8_record_bytes(kTokens), first == 0, n_rows,
+                                     args.y + token * args.y_stride + row, args.y_stride);
+      });
+      panel += n_blocks * q8_record_bytes(width);
+    }
+  }
+}
+
+template <class V, class Unit>
+void gemm(const GemmPackedArgs& args) {
+  if (args.n_tokens <= V::kPanel) return multiply_directly<V, Unit>(args);
+  size_t g = 0;
+  for (; g + V::kTileGroups <= args.n_groups; g += V::kTileGroups) {
+    multiply_by_tiles<V, Unit, V::kTileGroups>(args, g);
+  }
+  for (; g < args.n_groups; ++g) multiply_by_tiles<V, Unit, 1>(args, g);
+}
+
+template <class V>
+constexpr GemmPacked gemm_packed_table() {
+  GemmPacked table;
+  table.by_type[static_cast<size_t>(DType::kQ4_0)] = gemm<V, PackedQ4_0>;
+  table.by_type[static_cast<size_t>(DType::kQ4_1)] = gemm<V, PackedQ4_1>;
+  table.by_type[static_cast<size_t>(DType::kQ5_0)] = gemm<V, PackedQ5_0>;
+  table.by_type[static_cast<size_t>(DType::kQ5_1)] = gemm<V, PackedQ5_1>;
+  table.by_type[static_cast<size_t>(DType::kQ8_0)] = gemm<V, PackedQ8_0>;
+  table.by_type[static_cast<size_t>(DType::kQ4_K)] = gemm<V, PackedQ4_K>;
+  table.by_type[static_cast<size_t>(DType::kQ5_K)] = gemm<V, PackedQ5_K>;
+  table.by_type[static_cast<size_t>(DType::kQ6_K)] = gemm<V, PackedQ6_K>;
+  table.panel_tokens = V::kPanel;
+  table.scratch_bytes = V::kTileGroups * kTileBlocks * sizeof(TileBlock);
+  table.group_step = V::kStreams;
+  return table;
+}
+
+}  // namespace
+}  // namespace sain::kernels

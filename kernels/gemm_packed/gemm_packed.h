@@ -1,0 +1,42 @@
+// Products of packed weights with 8-bit activations.
+#pragma once
+
+#include <stddef.h>
+
+#include "kernels/dtype.h"
+#include "kernels/isa.h"
+#include "kernels/packed.h"
+#include "kernels/quantize/quantize.h"
+
+namespace sain::kernels {
+
+/// y[c][r] = sum over k of w[r][k] x[c][k] for the rows of some groups and all tokens c. The products within a block
+/// of 32 columns are summed exactly, in integers; blocks are summed in f32.
+struct GemmPackedArgs {
+  const void* weights;  // the groups, one after another
+  size_t n_groups;
+  size_t n_rows;       // rows that there are in them: more than 16 * (n_groups - 1), at most 16 * n_groups
+  size_t n_cols;       // elements of a row, a multiple of the type's block size
+  const void* panels;  // the tokens: panels of `panel_tokens` tokens and one of the rest, without gaps
+  size_t n_tokens;     // >= 1
+  float* y;            // token c's first result is y[c * y_stride]
+  size_t y_stride;
+  void* scratch;  // GemmPacked::scratch_bytes, aligned to 64; of one thread alone
+};
+
+using GemmPackedFn = void (*)(const GemmPackedArgs& args);
+
+struct GemmPacked {
+  static constexpr size_t kTypes = static_cast<size_t>(DType::kQ6_K) + 1;
+  GemmPackedFn by_type[kTypes] = {};
+  size_t panel_tokens = 0;   // tokens of a full panel
+  size_t scratch_bytes = 0;  // what a call needs
+  size_t group_step = 1;     // groups that are taken at once: calls of a multiple of it are fastest
+
+  /// For types of which is_packable() is true.
+  GemmPackedFn operator[](DType dtype) const { return by_type[static_cast<size_t>(dtype)]; }
+};
+
+GemmPacked select_gemm_packed(Isa isa);
+
+}  // namespace sain::kernels

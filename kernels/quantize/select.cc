@@ -1,0 +1,14 @@
+#include "kernels/quantize/quantize.h"
+#include "kernels/quantize/versions.h"
+
+namespace sain::kernels {
+
+QuantizePanel select_quantize(Isa isa) {
+#ifdef SAIN_HAVE_AVX2
+  if (isa == Isa::kAvx2 || isa == Isa::kAvx512) return quantize_panel_avx2;
+#endif
+  (void)isa;
+  return quantize_panel_scalar;
+}
+
+}  // namespace sain::kernels

@@ -161,8 +161,7 @@ std::string GgufWriter::header(uint32_t part, std::span<const Tensor> tensors, c
 }
 
 std::vector<GgufWriter::Part> GgufWriter::lay_out(const GgufWriteOptions& options) const {
-  uint64_t total = 0;
-  for (const Tensor& tensor : tensors_) total += tensor.bytes();
+  const uint64_t total = total_bytes();
   std::vector<Part> parts;
   size_t begin = 0;
   uint64_t written = 0;
@@ -181,11 +180,25 @@ std::vector<GgufWriter::Part> GgufWriter::lay_out(const GgufWriteOptions& option
   return parts;
 }
 
-/// Passes the bytes of a part to `sink`, a piece at a time.
+uint64_t GgufWriter::total_bytes() const {
+  uint64_t total = 0;
+  for (const Tensor& tensor : tensors_) total += tensor.bytes();
+  return total;
+}
+
+/// Passes the bytes of a part to `sink`, a piece at a time, and adds those of its tensors to `done_bytes`.
 template <class Sink>
-Status GgufWriter::emit(const Part& part, uint32_t alignment, Sink& sink) {
+Status GgufWriter::emit(const Part& part, const GgufWriteOptions& options, uint64_t& done_bytes, Sink& sink) const {
   SAIN_RETURN_IF_ERROR(sink.write(std::as_bytes(std::span(part.header))));
-  const std::vector<std::byte> padding(alignment);
+  const std::vector<std::byte> padding(options.alignment);
+  const uint64_t total = total_bytes();
+  const auto write = [&](std::span<const std::byte> bytes) -> Status {
+    if (options.stop.stop_requested()) return make_error(ErrorCode::kCancelled, "writing was cancelled");
+    SAIN_RETURN_IF_ERROR(sink.write(bytes));
+    done_bytes += bytes.size();
+    if (options.on_progress) options.on_progress(done_bytes, total);
+    return {};
+  };
   std::vector<std::byte> chunk;
   for (const Tensor& tensor : part.tensors) {
     if (tensor.fill) {
@@ -194,13 +207,13 @@ Status GgufWriter::emit(const Part& part, uint32_t alignment, Sink& sink) {
       for (uint64_t row = 0; row < n_rows; row += step) {
         chunk.resize(std::min(step, n_rows - row) * tensor.row_bytes());
         tensor.fill(row, chunk);
-        SAIN_RETURN_IF_ERROR(sink.write(chunk));
+        SAIN_RETURN_IF_ERROR(write(chunk));
       }
     } else {
-      SAIN_RETURN_IF_ERROR(sink.write(tensor.data));
+      SAIN_RETURN_IF_ERROR(write(tensor.data));
     }
     const uint64_t bytes = tensor.bytes();
-    SAIN_RETURN_IF_ERROR(sink.write(std::span(padding).first(align_up(bytes, alignment) - bytes)));
+    SAIN_RETURN_IF_ERROR(sink.write(std::span(padding).first(align_up(bytes, options.alignment) - bytes)));
   }
   return {};
 }
@@ -214,9 +227,10 @@ Result<std::filesystem::path> GgufWriter::write(const std::filesystem::path& pat
     return options.n_parts == 1 ? path : std::filesystem::path(stem.string() + gguf_part_suffix(part, options.n_parts));
   };
   std::vector<AtomicFile> files;  // named only when all are whole
+  uint64_t done_bytes = 0;
   for (const Part& part : lay_out(options)) {
     SAIN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(part_path(static_cast<uint32_t>(files.size()))));
-    SAIN_RETURN_IF_ERROR(emit(part, options.alignment, file));
+    SAIN_RETURN_IF_ERROR(emit(part, options, done_bytes, file));
     files.push_back(std::move(file));
   }
   for (AtomicFile& file : files) SAIN_RETURN_IF_ERROR(file.commit());
@@ -236,7 +250,8 @@ Result<std::string> GgufWriter::to_bytes(const GgufWriteOptions& options) const 
       return {};
     }
   } sink;
-  SAIN_RETURN_IF_ERROR(emit(lay_out(options).front(), options.alignment, sink));
+  uint64_t done_bytes = 0;
+  SAIN_RETURN_IF_ERROR(emit(lay_out(options).front(), options, done_bytes, sink));
   return std::move(sink.text);
 }
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,9 @@ struct GgufWriteOptions {
   uint32_t version = 3;     // or 2, which differs in nothing else
   uint32_t alignment = 32;  // of tensors, in bytes: a power of two up to 1 MiB; decides `general.alignment`
   uint32_t n_parts = 1;     // more: `name-00001-of-0000N.gguf` and so on, of about the same size
+  /// Called from the writing thread as tensors are written; may be empty.
+  std::function<void(uint64_t done_bytes, uint64_t total_bytes)> on_progress = {};
+  std::stop_token stop = {};  // a stop request ends write() with kCancelled, within a few MiB
 };
 
 /// Collects metadata and tensors in the order of the file, then writes them:
@@ -56,7 +60,8 @@ class GgufWriter {
   void add_tensor(const TensorInfo& tensor);
 
   /// Writes `path`, or the parts named after it, atomically: on an error no new file is left. Returns the file to
-  /// open, for a split model the first part. Errors: kInvalidArgument (names, shapes, sizes, options), kNotFound, kIo.
+  /// open, for a split model the first part. Errors: kInvalidArgument (names, shapes, sizes, options), kNotFound, kIo,
+  /// kCancelled.
   Result<std::filesystem::path> write(const std::filesystem::path& path, const GgufWriteOptions& options = {}) const;
 
   /// The bytes that write() would put into one file; for tests of what reads them. `n_parts` must be 1.
@@ -88,8 +93,9 @@ class GgufWriter {
   Status check(const Tensor& tensor) const;
   std::vector<Part> lay_out(const GgufWriteOptions& options) const;
   std::string header(uint32_t part, std::span<const Tensor> tensors, const GgufWriteOptions& options) const;
+  uint64_t total_bytes() const;  // of all tensors
   template <class Sink>
-  static Status emit(const Part& part, uint32_t alignment, Sink& sink);
+  Status emit(const Part& part, const GgufWriteOptions& options, uint64_t& done_bytes, Sink& sink) const;
 
   std::vector<Entry> entries_;
   std::vector<Tensor> tensors_;

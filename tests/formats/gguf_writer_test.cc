@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 
 #include <filesystem>
+#include <iterator>
+#include <stop_token>
 #include <string>
 
 #include "formats/gguf.h"
@@ -62,6 +64,53 @@ TEST(GgufWriter, LargeTensorsAreFilledRowByRow) {
     EXPECT_EQ(values[row * kRow], static_cast<float>(row));
     EXPECT_EQ(values[row * kRow + kRow - 1], static_cast<float>(row));
   }
+}
+
+TEST(GgufWriter, EveryTypeReadsBack) {
+  GgufWriter writer;
+  for (const DTypeInfo& info : kDTypes) {
+    const uint64_t cols = 3 * info.block_size;
+    writer.add_tensor(info.name, info.dtype, {cols, 2}, pattern_bytes(2 * row_bytes(info.dtype, cols)));
+  }
+  const testing::TemporaryFolder folder;
+  const auto path = writer.write(folder / "types.gguf");
+  ASSERT_TRUE(path) << path.error().message;
+  const auto file = GgufFile::open(*path);
+  ASSERT_TRUE(file) << file.error().message;
+  ASSERT_EQ(file->tensors().size(), std::size(kDTypes));
+  for (const TensorInfo& tensor : file->tensors()) {
+    EXPECT_EQ(dtype_info(tensor.dtype).name, tensor.name);
+    EXPECT_EQ(tensor.n_elements(), 6u * dtype_info(tensor.dtype).block_size) << tensor.name;
+    EXPECT_TRUE(testing::has_pattern_bytes(tensor)) << tensor.name;
+  }
+}
+
+TEST(GgufWriter, ProgressCountsTensorBytesUpToTheirSum) {
+  const testing::TemporaryFolder folder;
+  for (const uint32_t n_parts : {1u, 3u}) {
+    uint64_t last = 0, total = 0;
+    const auto path = testing::tiny_llama().write(folder / "m.gguf",
+                                                  {.n_parts = n_parts, .on_progress = [&](uint64_t done, uint64_t all) {
+                                                     EXPECT_GT(done, last);
+                                                     last = done;
+                                                     total = all;
+                                                   }});
+    ASSERT_TRUE(path) << path.error().message;
+    EXPECT_EQ(last, total);
+    EXPECT_GT(total, 0u);
+  }
+}
+
+TEST(GgufWriter, AStopRequestLeavesTheOldFileAndNothingElse) {
+  const testing::TemporaryFolder folder;
+  folder.write("m.gguf", "old");
+  std::stop_source stop;
+  const auto path = testing::tiny_llama().write(
+      folder / "m.gguf", {.on_progress = [&](uint64_t, uint64_t) { stop.request_stop(); }, .stop = stop.get_token()});
+  ASSERT_FALSE(path);
+  EXPECT_EQ(path.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(testing::read_whole_file(folder / "m.gguf"), "old");
+  EXPECT_EQ(n_files(folder), 1u);
 }
 
 TEST(GgufWriter, SplitsIntoPartsOfAboutTheSameSize) {

@@ -5,36 +5,41 @@
 
 #include <algorithm>
 #include <new>
+#include <span>
 
 namespace sain::engine {
 namespace {
 
 using formats::ChatTemplate;
 using formats::GgufFile;
-using formats::TensorInfo;
 using formats::Tokenizer;
 
-/// Touches every page of the tensors, so that the first token does not wait for the disk. Stops at a request.
-Status read_tensors(const GgufFile& file, const LoadOptions& options) {
-  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+/// Brings every page of the matrices into memory, so that the first token does not wait for the disk. Stops at a
+/// request.
+Status read_weights(Weights& weights, const LoadOptions& options) {
   constexpr size_t kStep = size_t{8} << 20;  // bytes between progress reports and looks at the stop token
+  std::vector<std::span<const std::byte>> parts;
   size_t total = 0, done = 0;
-  for (const TensorInfo& tensor : file.tensors()) total += tensor.bytes;
-  unsigned sum = 0;
-  for (const TensorInfo& tensor : file.tensors()) {
-    for (size_t begin = 0; begin < tensor.bytes; begin += kStep) {
+  weights.for_each_matrix([&](const WeightMatrix& m) {
+    parts.emplace_back(m.packed != nullptr ? m.packed : m.data, m.rows * row_bytes(m.dtype, m.cols));
+    total += parts.back().size();
+  });
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  for (const std::span<const std::byte> part : parts) {
+    for (size_t begin = 0; begin < part.size(); begin += kStep) {
       if (options.stop.stop_requested()) {
-        return make_error(ErrorCode::kCancelled, "{}: loading was cancelled", file.path().string());
+        return make_error(ErrorCode::kCancelled, "{}: loading was cancelled", options.path.string());
       }
-      const size_t end = std::min(begin + kStep, tensor.bytes);
-      const std::byte* aligned = tensor.data + begin - reinterpret_cast<uintptr_t>(tensor.data + begin) % page;
-      madvise(const_cast<std::byte*>(aligned), static_cast<size_t>(tensor.data + end - aligned), MADV_WILLNEED);
-      for (size_t i = begin; i < end; i += page) sum += static_cast<unsigned>(tensor.data[i]);
-      done += end - begin;
+      const std::byte* first = part.data() + begin;
+      const size_t bytes = std::min(kStep, part.size() - begin), before = reinterpret_cast<uintptr_t>(first) % page;
+      void* aligned = const_cast<std::byte*>(first - before);
+      if (madvise(aligned, bytes + before, MADV_POPULATE_READ) != 0) {  // older than Linux 5.14
+        madvise(aligned, bytes + before, MADV_WILLNEED);
+      }
+      done += bytes;
       if (options.on_progress) options.on_progress(static_cast<double>(done) / static_cast<double>(total));
     }
   }
-  [[maybe_unused]] volatile unsigned keep = sum;
   return {};
 }
 
@@ -65,9 +70,13 @@ Result<Model> Model::load(const LoadOptions& options) {
     SAIN_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(file.metadata()));
     std::vector<std::string> warnings = tokenizer.warnings();
     std::optional<ChatTemplate> chat_template = read_chat_template(file, warnings);
-    SAIN_RETURN_IF_ERROR(read_tensors(file, options));
-    return Model(std::move(file), std::move(config), std::move(weights), std::move(tokenizer), std::move(chat_template),
-                 std::move(warnings), kernels::select_kernels(kernels::detect_isa(options.isa)));
+    SAIN_ASSIGN_OR_RETURN(
+        PackedWeights packed,
+        PackedWeights::create(file, weights, {options.sidecar, options.on_progress, options.stop}, warnings));
+    SAIN_RETURN_IF_ERROR(read_weights(weights, options));
+    return Model(std::move(file), std::move(config), std::move(weights), std::move(packed), std::move(tokenizer),
+                 std::move(chat_template), std::move(warnings),
+                 kernels::select_kernels(kernels::detect_isa(options.isa)));
   } catch (const std::bad_alloc&) {
     return make_error(ErrorCode::kResourceExhausted, "{}: not enough memory to load the model", options.path.string());
   }

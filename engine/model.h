@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/model_config.h"
+#include "engine/packed_weights.h"
 #include "engine/weights.h"
 #include "formats/chat_template.h"
 #include "formats/gguf.h"
@@ -22,13 +23,15 @@ namespace sain::engine {
 struct LoadOptions {
   std::filesystem::path path;
   kernels::Isa isa = kernels::Isa::kAuto;                 // capped by SAIN_ISA
+  bool sidecar = true;  // keep the packed weights in a file beside the model: see engine/packed_weights.h
   std::function<void(double fraction)> on_progress = {};  // 0 to 1, called from the loading thread; may be empty
   std::stop_token stop = {};                              // a stop request ends the load with kCancelled
 };
 
 class Model {
  public:
-  /// Maps the file, checks every tensor against the configuration and reads the weights into the page cache.
+  /// Maps the file, checks every tensor against the configuration, packs the weights or finds them packed, and reads
+  /// them into the page cache.
   /// Errors: those of GgufFile::open; kUnsupported (architecture); kCorrupt (shapes); kCancelled.
   static Result<Model> load(const LoadOptions& options);
 
@@ -44,12 +47,13 @@ class Model {
   size_t weights_bytes() const { return weights_.bytes; }
 
  private:
-  Model(formats::GgufFile file, ModelConfig config, Weights weights, formats::Tokenizer tokenizer,
-        std::optional<formats::ChatTemplate> chat_template, std::vector<std::string> warnings,
+  Model(formats::GgufFile file, ModelConfig config, Weights weights, PackedWeights packed,
+        formats::Tokenizer tokenizer, std::optional<formats::ChatTemplate> chat_template, std::vector<std::string> warnings,
         kernels::KernelSet kernels)
       : file_(std::move(file)),
         config_(std::move(config)),
         weights_(std::move(weights)),
+        packed_(std::move(packed)),
         tokenizer_(std::move(tokenizer)),
         chat_template_(std::move(chat_template)),
         warnings_(std::move(warnings)),
@@ -57,7 +61,8 @@ class Model {
 
   formats::GgufFile file_;
   ModelConfig config_;
-  Weights weights_;  // points into file_
+  Weights weights_;  // points into file_ and packed_
+  PackedWeights packed_;
   formats::Tokenizer tokenizer_;
   std::optional<formats::ChatTemplate> chat_template_;
   std::vector<std::string> warnings_;

@@ -71,9 +71,9 @@ struct Session::State {
   /// Appends `tokens` batch by batch and calls after_batch(first, count) for each. False if stopped.
   template <class F>
   bool for_batches(std::span<const Token> tokens, const std::stop_token& stop, F&& after_batch) {
-    for (size_t first = 0; first < tokens.size(); first += cpu::Forward::kMaxBatch) {
+    for (size_t first = 0; first < tokens.size(); first += forward.max_batch()) {
       if (stop.stop_requested()) return false;
-      const size_t count = std::min(cpu::Forward::kMaxBatch, tokens.size() - first);
+      const size_t count = std::min(forward.max_batch(), tokens.size() - first);
       step(tokens.subspan(first, count));
       after_batch(first, count);
     }
@@ -102,8 +102,11 @@ Result<Session> Session::create(const Model& model, ThreadPool& pool, const Sess
                       options.context_length);
   }
   const KvType kv_type = options.precision == Precision::kExact ? KvType::kF32 : KvType::kF16;
+  const cpu::Arithmetic arithmetic =
+      options.precision == Precision::kExact ? cpu::Arithmetic::kF32 : cpu::Arithmetic::kInt8;
   try {
-    SAIN_ASSIGN_OR_RETURN(cpu::Forward forward, cpu::Forward::create(model, pool, options.context_length));
+    SAIN_ASSIGN_OR_RETURN(cpu::Forward forward,
+                          cpu::Forward::create(model, pool, arithmetic, options.context_length));
     SAIN_ASSIGN_OR_RETURN(KvCache cache,
                           KvCache::create(model.config(), model.config().n_layers, options.context_length, kv_type));
     auto state =
@@ -203,8 +206,8 @@ Result<std::vector<float>> Session::hidden_state(std::span<const Token> tokens, 
   }
   s.probe->length = 0;
   std::vector<double> sum(config.d_model);
-  for (size_t first = 0; first < tokens.size(); first += cpu::Forward::kMaxBatch) {
-    const size_t count = std::min(cpu::Forward::kMaxBatch, tokens.size() - first);
+  for (size_t first = 0; first < tokens.size(); first += s.forward.max_batch()) {
+    const size_t count = std::min(s.forward.max_batch(), tokens.size() - first);
     s.forward.run(tokens.subspan(first, count), *s.probe, n_layers);
     for (size_t t = 0; t < count; ++t) {
       const std::span<const float> hidden = s.forward.hidden(t);

@@ -25,7 +25,7 @@ class Loader {
                 Presence presence = Presence::kRequired) {
     SAIN_ASSIGN_OR_RETURN(const TensorInfo* tensor, find(name, {cols, rows}, presence));
     if (tensor == nullptr) return {};
-    out = {tensor->data, tensor->dtype, rows, cols};
+    out = {.name = tensor->name, .data = tensor->data, .dtype = tensor->dtype, .rows = rows, .cols = cols};
     bytes_ += tensor->bytes;
     return {};
   }

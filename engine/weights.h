@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 #include <vector>
 
 #include "engine/model_config.h"
@@ -14,7 +15,9 @@ namespace sain::engine {
 /// A quantized or float matrix as the file stores it: `rows` outputs by `cols` inputs, row-major. data may be null
 /// where a model has no such tensor.
 struct WeightMatrix {
+  std::string_view name;  // in the file
   const std::byte* data = nullptr;
+  const std::byte* packed = nullptr;  // the same in groups of kernels/packed.h, or null: see PackedWeights
   DType dtype = DType::kF32;
   size_t rows = 0;
   size_t cols = 0;
@@ -49,6 +52,17 @@ struct Weights {
   WeightMatrix output;        // (vocab_size, d_model); the embedding again where the two are tied
   WeightVector rope_factors;  // (rotary_dim / 2): divisors of the frequencies; empty where there are none
   size_t bytes = 0;           // of all tensors in use
+
+  /// Calls f(WeightMatrix&) for each matrix that is multiplied with: all but an embedding that is not the output too.
+  template <class F>
+  void for_each_matrix(F&& f) {
+    for (LayerWeights& layer : layers) {
+      for (WeightMatrix* m : {&layer.q, &layer.k, &layer.v, &layer.attention_output, &layer.gate, &layer.up, &layer.down}) {
+        f(*m);
+      }
+    }
+    f(output);
+  }
 
   /// Matrices point into `file`. Errors: kNotFound (a tensor is missing), kCorrupt (its shape is not what `config`
   /// says), kUnsupported (its type cannot be used there; a tensor of the text model that nothing here would use).

@@ -7,6 +7,8 @@ KernelSet select_kernels(Isa isa) {
       .isa = isa,
       .dequantize = select_dequantize(isa),
       .gemm_f32 = select_gemm_f32(isa),
+      .quantize_panel = select_quantize(isa),
+      .gemm_packed = select_gemm_packed(isa),
       .attention = select_attention(isa),
       .rms_norm = select_rms_norm(isa),
       .rope = select_rope(isa),

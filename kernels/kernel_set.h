@@ -8,7 +8,9 @@
 #include "kernels/attention/attention.h"
 #include "kernels/dequantize/dequantize.h"
 #include "kernels/gemm_f32/gemm_f32.h"
+#include "kernels/gemm_packed/gemm_packed.h"
 #include "kernels/isa.h"
+#include "kernels/quantize/quantize.h"
 #include "kernels/rms_norm/rms_norm.h"
 #include "kernels/rope/rope.h"
 
@@ -18,6 +20,8 @@ struct KernelSet {
   Isa isa = Isa::kScalar;
   DequantizeTable dequantize;
   GemmF32 gemm_f32;
+  QuantizePanel quantize_panel = nullptr;
+  GemmPacked gemm_packed;
   Attention attention;
   RmsNorm rms_norm;
   Rope rope;

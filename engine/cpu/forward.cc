@@ -15,28 +15,33 @@ Forward::Forward(const Model& model, ThreadPool& pool)
       rope_global_(model.config().rope, RopeKind::kGlobal, model.weights().rope_factors),
       rope_local_(model.config().rope, RopeKind::kLocal, {}) {}
 
-Result<Forward> Forward::create(const Model& model, ThreadPool& pool, uint32_t context_length) {
+Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic arithmetic, uint32_t context_length) {
   const ModelConfig& config = model.config();
   Forward forward(model, pool);
   const size_t longest_row = std::max({config.d_model, config.q_dim(), config.d_ff});
-  SAIN_ASSIGN_OR_RETURN(forward.matmul_, Matmul::create(model.kernels(), pool, longest_row));
+  // The longer a batch, the less often the weights pass; beyond these bytes of activations it gains nothing.
+  constexpr size_t kActivationBytes = size_t{16} << 20;
+  const size_t token_bytes =
+      sizeof(float) * (3 * config.d_model + 2 * config.q_dim() + 2 * config.kv_dim() + 2 * config.d_ff);
+  const size_t max_batch = std::clamp<size_t>(kActivationBytes / token_bytes / 48 * 48, 96, 480);
+  SAIN_ASSIGN_OR_RETURN(forward.matmul_, Matmul::create(model.kernels(), pool, arithmetic, longest_row, max_batch));
 
   struct Part {
     MatrixView<float>* view;
     size_t rows, cols;
   };
   const std::array<Part, 13> parts = {{
-      {&forward.x_, kMaxBatch, config.d_model},
-      {&forward.normed_, kMaxBatch, config.d_model},
-      {&forward.q_, kMaxBatch, config.q_dim()},
-      {&forward.k_, kMaxBatch, config.kv_dim()},
-      {&forward.v_, kMaxBatch, config.kv_dim()},
-      {&forward.attended_, kMaxBatch, config.q_dim()},
-      {&forward.gate_, kMaxBatch, config.d_ff},
-      {&forward.up_, kMaxBatch, config.d_ff},
-      {&forward.delta_, kMaxBatch, config.d_model},
-      {&forward.angles_global_, kMaxBatch, config.rope.rotary_dim},
-      {&forward.angles_local_, kMaxBatch, config.rope.rotary_dim},
+      {&forward.x_, max_batch, config.d_model},
+      {&forward.normed_, max_batch, config.d_model},
+      {&forward.q_, max_batch, config.q_dim()},
+      {&forward.k_, max_batch, config.kv_dim()},
+      {&forward.v_, max_batch, config.kv_dim()},
+      {&forward.attended_, max_batch, config.q_dim()},
+      {&forward.gate_, max_batch, config.d_ff},
+      {&forward.up_, max_batch, config.d_ff},
+      {&forward.delta_, max_batch, config.d_model},
+      {&forward.angles_global_, max_batch, config.rope.rotary_dim},
+      {&forward.angles_local_, max_batch, config.rope.rotary_dim},
       {&forward.scores_, pool.n_threads(), context_length},
       {&forward.logits_, kMaxLogits, config.vocab_size},
   }};
@@ -72,7 +77,7 @@ MatrixView<float> Forward::logits(size_t first, size_t count) {
   const MatrixView<float> normed(normed_.row(first), count, normed_.cols);
   const MatrixView<float> out(logits_.data, count, logits_.cols);
   norm(rows, weights.output_norm, normed);
-  matmul_(weights.output, {}, normed, out);
+  matmul_({{{&weights.output, nullptr, out}}}, normed);
   if (cap != 0) {
     for (size_t t = 0; t < count; ++t) {
       for (size_t i = 0; i < out.cols; ++i) out.row(t)[i] = cap * std::tanh(out.row(t)[i] / cap);
@@ -96,12 +101,10 @@ void Forward::embed(std::span<const Token> tokens) {
 void Forward::attention_block(uint32_t layer, KvCache& cache) {
   const LayerWeights& w = model_->weights().layers[layer];
   norm(batch(x_), w.attention_norm, batch(normed_));
-  matmul_(w.q, w.q_bias, batch(normed_), batch(q_));
-  matmul_(w.k, w.k_bias, batch(normed_), batch(k_));
-  matmul_(w.v, w.v_bias, batch(normed_), batch(v_));
+  matmul_({{{&w.q, &w.q_bias, batch(q_)}, {&w.k, &w.k_bias, batch(k_)}, {&w.v, &w.v_bias, batch(v_)}}}, batch(normed_));
   append_to_cache(layer, cache);
   attend(layer, cache);
-  matmul_(w.attention_output, w.attention_output_bias, batch(attended_), batch(delta_));
+  matmul_({{{&w.attention_output, &w.attention_output_bias, batch(delta_)}}}, batch(attended_));
   add_residual(batch(delta_), w.post_attention_norm);
 }
 
@@ -111,12 +114,11 @@ void Forward::ffn_block(uint32_t layer) {
   const kernels::GatedActivation activate =
       model_->config().activation == Activation::kSilu ? kernels.swiglu : kernels.geglu;
   norm(batch(x_), w.ffn_norm, batch(normed_));
-  matmul_(w.gate, w.gate_bias, batch(normed_), batch(gate_));
-  matmul_(w.up, w.up_bias, batch(normed_), batch(up_));
+  matmul_({{{&w.gate, &w.gate_bias, batch(gate_)}, {&w.up, &w.up_bias, batch(up_)}}}, batch(normed_));
   pool_->parallel_for(n_, 1, [&](unsigned, size_t begin, size_t end) {
     for (size_t t = begin; t < end; ++t) activate(gate_.row(t), up_.row(t), gate_.row(t), gate_.cols);
   });
-  matmul_(w.down, w.down_bias, batch(gate_), batch(delta_));
+  matmul_({{{&w.down, &w.down_bias, batch(delta_)}}}, batch(gate_));
   add_residual(batch(delta_), w.post_ffn_norm);
 }
 

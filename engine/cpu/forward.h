@@ -15,17 +15,19 @@
 
 namespace sain::engine::cpu {
 
-/// Owns the activations of up to kMaxBatch tokens. All memory is taken by create(); run() and logits() allocate
+/// Owns the activations of up to max_batch() tokens. All memory is taken by create(); run() and logits() allocate
 /// nothing. Refers to its Model and ThreadPool, which must outlive it.
 class Forward {
  public:
-  static constexpr size_t kMaxBatch = 128;  // tokens a run()
   static constexpr size_t kMaxLogits = 64;  // rows a logits()
 
   /// `context_length`: the most positions that a cache handed to run() has.
-  static Result<Forward> create(const Model& model, ThreadPool& pool, uint32_t context_length);
+  static Result<Forward> create(const Model& model, ThreadPool& pool, Arithmetic arithmetic, uint32_t context_length);
 
-  /// Takes `tokens` (1 to kMaxBatch) through the first `n_layers` layers at the positions that follow cache.length,
+  /// Tokens that a run() takes at most: at least kMaxLogits, more for small models.
+  size_t max_batch() const { return x_.rows; }
+
+  /// Takes `tokens` (1 to max_batch()) through the first `n_layers` layers at the positions that follow cache.length,
   /// and appends their keys and values to `cache`, which must have room for them.
   void run(std::span<const formats::Token> tokens, KvCache& cache, uint32_t n_layers);
 
@@ -54,13 +56,13 @@ class Forward {
   size_t n_ = 0;  // tokens of the current run
 
   AlignedBuffer memory_;                            // backs the views below
-  MatrixView<float> x_;                             // (kMaxBatch, d_model): the residual stream
-  MatrixView<float> normed_;                        // (kMaxBatch, d_model)
-  MatrixView<float> q_, k_, v_;                     // (kMaxBatch, q_dim), (kMaxBatch, kv_dim) twice
-  MatrixView<float> attended_;                      // (kMaxBatch, q_dim)
-  MatrixView<float> gate_, up_;                     // (kMaxBatch, d_ff)
-  MatrixView<float> delta_;                         // (kMaxBatch, d_model): what a block adds to the residual stream
-  MatrixView<float> angles_global_, angles_local_;  // (kMaxBatch, rotary_dim): pairs (cos, sin)
+  MatrixView<float> x_;                             // (max_batch, d_model): the residual stream
+  MatrixView<float> normed_;                        // (max_batch, d_model)
+  MatrixView<float> q_, k_, v_;                     // (max_batch, q_dim), (max_batch, kv_dim) twice
+  MatrixView<float> attended_;                      // (max_batch, q_dim)
+  MatrixView<float> gate_, up_;                     // (max_batch, d_ff)
+  MatrixView<float> delta_;                         // (max_batch, d_model): what a block adds to the residual stream
+  MatrixView<float> angles_global_, angles_local_;  // (max_batch, rotary_dim): pairs (cos, sin)
   MatrixView<float> scores_;                        // (n_threads, context_length)
   MatrixView<float> logits_;                        // (kMaxLogits, vocab_size)
 };

@@ -5,40 +5,98 @@
 namespace sain::engine::cpu {
 namespace {
 
-constexpr size_t kRows = kernels::kGemmF32Rows;
-// Columns of W that a tile takes at once: a multiple of every block size; 16 rows of it are 32 KiB, dequantized and
-// packed 64 KiB, and with 128 tokens of x (256 KiB) they share a 512 KiB L2.
+constexpr size_t kRows = kernels::kPackedRows;
+static_assert(kernels::kGemmF32Rows == kRows);
+// Columns of W that an f32 tile takes at once: a multiple of every block size; 16 rows of it are 32 KiB, dequantized
+// and packed 64 KiB, and with 128 tokens of x (256 KiB) they share a 512 KiB L2.
 constexpr size_t kTileCols = 512;
 // Fewer tokens than this are multiplied row by row: packing a panel would cost more than it saves.
 constexpr size_t kTileTokens = 4;
+// Ranges that a thread gets of a product on average: enough to even out threads that other programs slow down.
+constexpr size_t kRangesPerThread = 4;
+
+size_t round_up(size_t n, size_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
+
+size_t panel_bytes(size_t n_tokens, size_t n_cols) {
+  return n_cols / kernels::kQ8Block * kernels::q8_record_bytes(n_tokens);
+}
 
 }  // namespace
 
-Result<Matmul> Matmul::create(const kernels::KernelSet& kernels, ThreadPool& pool, size_t max_cols) {
+Result<Matmul> Matmul::create(const kernels::KernelSet& kernels, ThreadPool& pool, Arithmetic arithmetic,
+                              size_t max_cols, size_t max_tokens) {
   Matmul matmul;
   matmul.kernels_ = &kernels;
   matmul.pool_ = &pool;
-  matmul.scratch_floats_ = std::max(max_cols, 2 * kRows * kTileCols);
-  SAIN_ASSIGN_OR_RETURN(
-      matmul.scratch_,
-      AlignedBuffer::allocate(pool.n_threads() * matmul.scratch_floats_ * sizeof(float), "dequantized rows"));
+  matmul.arithmetic_ = arithmetic;
+  matmul.scratch_bytes_ = round_up(
+      std::max(std::max(max_cols, 2 * kRows * kTileCols) * sizeof(float), kernels.gemm_packed.scratch_bytes), 4096);
+  SAIN_ASSIGN_OR_RETURN(matmul.scratch_,
+                        AlignedBuffer::allocate(pool.n_threads() * matmul.scratch_bytes_, "scratch of the products"));
+  if (arithmetic == Arithmetic::kInt8) {
+    SAIN_ASSIGN_OR_RETURN(matmul.panels_, AlignedBuffer::allocate(panel_bytes(max_tokens, max_cols), "8-bit activations"));
+  }
   return matmul;
 }
 
-void Matmul::operator()(const WeightMatrix& w, const WeightVector& bias, MatrixView<const float> x,
-                        MatrixView<float> y) const {
-  pool_->parallel_for(w.rows, kRows, [&](unsigned thread, size_t begin, size_t end) {
-    float* scratch = scratch_.as<float>() + thread * scratch_floats_;
-    if (x.rows < kTileTokens) {
-      rows_by_dot(w, x, y, begin, end, scratch);
-    } else {
-      rows_by_tile(w, x, y, begin, end, scratch);
-    }
-    if (bias.empty()) return;
-    for (size_t t = 0; t < x.rows; ++t) {
-      for (size_t r = begin; r < end; ++r) y.row(t)[r] += bias[r];
+void Matmul::operator()(std::span<const Product> products, MatrixView<const float> x) {
+  if (std::ranges::any_of(products, [&](const Product& p) { return is_packed(*p.w); })) quantize(x);
+  size_t n_groups = 0;
+  for (const Product& product : products) n_groups += kernels::packed_groups(product.w->rows);
+  const size_t grain =
+      round_up(std::max<size_t>(1, n_groups / (kRangesPerThread * pool_->n_threads())), kernels_->gemm_packed.group_step);
+  pool_->parallel_for(n_groups, grain, [&](unsigned thread, size_t begin, size_t end) {
+    size_t before = 0;  // groups of the products so far
+    for (const Product& product : products) {
+      const size_t n = kernels::packed_groups(product.w->rows);
+      const size_t first = std::max(begin, before), last = std::min(end, before + n);
+      if (first < last) multiply(product, x, first - before, last - first, thread);
+      before += n;
     }
   });
+}
+
+void Matmul::quantize(MatrixView<const float> x) {
+  const size_t panel_tokens = kernels_->gemm_packed.panel_tokens;
+  const auto panel = [&](unsigned, size_t begin, size_t end) {
+    kernels_->quantize_panel(x.row(begin), x.stride, end - begin, x.cols,
+                             panels_.as<std::byte>() + panel_bytes(begin, x.cols));
+  };
+  if (x.rows <= panel_tokens) return panel(0, 0, x.rows);
+  pool_->parallel_for(x.rows, panel_tokens, panel);
+}
+
+void Matmul::multiply(const Product& product, MatrixView<const float> x, size_t first_group, size_t n_groups,
+                      unsigned thread) const {
+  const WeightMatrix& w = *product.w;
+  const MatrixView<float>& y = product.y;
+  std::byte* scratch = scratch_.as<std::byte>() + thread * scratch_bytes_;
+  const size_t begin = first_group * kRows, end = std::min(w.rows, begin + n_groups * kRows);
+  if (is_packed(w)) {
+    kernels_->gemm_packed[w.dtype]({
+        .weights = w.packed + first_group * kernels::packed_group_bytes(w.dtype, w.cols),
+        .n_groups = n_groups,
+        .n_rows = end - begin,
+        .n_cols = w.cols,
+        .panels = panels_.as<std::byte>(),
+        .n_tokens = x.rows,
+        .y = y.data + begin,
+        .y_stride = y.stride,
+        .scratch = scratch,
+    });
+  } else {
+    float* floats = reinterpret_cast<float*>(scratch);
+    for (size_t r = begin; r < end; r += kRows) {
+      const size_t stop = std::min(end, r + kRows);
+      x.rows < kTileTokens ? rows_by_dot(w, x, y, r, stop, floats) : rows_by_tile(w, x, y, r, stop, floats);
+    }
+  }
+  if (product.bias == nullptr || product.bias->empty()) return;
+  for (size_t t = 0; t < x.rows; ++t) {
+    for (size_t r = begin; r < end; ++r) y.row(t)[r] += (*product.bias)[r];
+  }
 }
 
 void Matmul::rows_by_dot(const WeightMatrix& w, MatrixView<const float> x, MatrixView<float> y, size_t begin,

@@ -1,7 +1,8 @@
-// y = x W^T with quantized W and f32 x, over all threads of a pool: the reference path.
+// y = x W^T for quantized W, over all threads of a pool.
 #pragma once
 
 #include <cstddef>
+#include <span>
 
 #include "engine/aligned_buffer.h"
 #include "engine/thread_pool.h"
@@ -11,27 +12,44 @@
 
 namespace sain::engine::cpu {
 
-/// Owns a piece of scratch for each thread of `pool`.
+enum class Arithmetic {
+  kInt8,  // x rounded to 8 bits in blocks of 32, where W has a packed form
+  kF32,   // x as it is: the reference
+};
+
+/// Owns the rounded x and a piece of scratch for each thread of `pool`.
 class Matmul {
  public:
-  /// `max_cols`: the longest weight row that will be multiplied.
-  static Result<Matmul> create(const kernels::KernelSet& kernels, ThreadPool& pool, size_t max_cols);
+  /// `max_cols`: the longest weight row that will be multiplied; `max_tokens`: the most rows that x will have.
+  static Result<Matmul> create(const kernels::KernelSet& kernels, ThreadPool& pool, Arithmetic arithmetic,
+                               size_t max_cols, size_t max_tokens);
 
-  /// y[t][r] = sum over k of w[r][k] x[t][k] (+ bias[r], unless `bias` is empty). x: (n_tokens, w.cols);
-  /// y: (n_tokens, w.rows), not overlapping x.
-  void operator()(const WeightMatrix& w, const WeightVector& bias, MatrixView<const float> x,
-                  MatrixView<float> y) const;
+  /// y[t][r] = sum over k of w[r][k] x[t][k] (+ bias[r], unless `bias` is empty).
+  struct Product {
+    const WeightMatrix* w;
+    const WeightVector* bias;
+    MatrixView<float> y;  // (n_tokens, w->rows)
+  };
+
+  /// All `products` of the same x, (n_tokens, cols of each w), in one loop over the threads. No y may overlap x.
+  void operator()(std::span<const Product> products, MatrixView<const float> x);
 
  private:
+  void quantize(MatrixView<const float> x);
+  void multiply(const Product& product, MatrixView<const float> x, size_t first_group, size_t n_groups,
+                unsigned thread) const;
   void rows_by_dot(const WeightMatrix& w, MatrixView<const float> x, MatrixView<float> y, size_t begin, size_t end,
                    float* scratch) const;
   void rows_by_tile(const WeightMatrix& w, MatrixView<const float> x, MatrixView<float> y, size_t begin, size_t end,
                     float* scratch) const;
+  bool is_packed(const WeightMatrix& w) const { return arithmetic_ == Arithmetic::kInt8 && w.packed != nullptr; }
 
   const kernels::KernelSet* kernels_ = nullptr;
   ThreadPool* pool_ = nullptr;
-  AlignedBuffer scratch_;  // (n_threads, scratch_floats_)
-  size_t scratch_floats_ = 0;
+  Arithmetic arithmetic_ = Arithmetic::kF32;
+  AlignedBuffer panels_;   // x in 8 bits
+  AlignedBuffer scratch_;  // (n_threads, scratch_bytes_)
+  size_t scratch_bytes_ = 0;
 };
 
 }  // namespace sain::engine::cpu

@@ -68,7 +68,9 @@ struct PackedQ4_K {
   static constexpr int kElements = 256;
   uint16_t d[16], dmin[16];
   PackedScales scales;
-  uint8_t qs[8][4][64];  // sub-block by sub-block
+  struct {
+    uint8_t qs[4][64];
+  } sub[8];  // sub-blocks of 32 columns
 };
 
 /// x = (d * scale) * q - (dmin * min)
@@ -76,17 +78,21 @@ struct PackedQ5_K {
   static constexpr int kElements = 256;
   uint16_t d[16], dmin[16];
   PackedScales scales;
-  uint8_t qh[8][64];
-  uint8_t qs[8][4][64];
+  struct {
+    uint8_t qh[64];
+    uint8_t qs[4][64];
+  } sub[8];
 };
 
 /// x = (d * scale) * (q - 32)
 struct PackedQ6_K {
   static constexpr int kElements = 256;
   uint16_t d[16];
-  int8_t scales[16][16];  // sub-block of 16 columns, row
-  uint8_t qh[8][2][64];
-  uint8_t qs[8][4][64];
+  struct {
+    int8_t scales[2][16];  // of 16 columns each
+    uint8_t qh[2][64];
+    uint8_t qs[4][64];
+  } sub[8];
 };
 
 static_assert(sizeof(PackedQ4_0) == 288 && sizeof(PackedQ4_1) == 320 && sizeof(PackedQ5_0) == 352);

@@ -9,22 +9,15 @@
 namespace sain::kernels {
 namespace {
 
-struct Pair {
-  __m256i rows[2];  // 8 rows each
-};
-struct FloatPair {
-  __m256 rows[2];
-};
-
-/// 16 rows are two registers. vpmaddubsw sums two products of a row in 16 bits, which hold as many of these sums as the
+/// A group is two registers. vpmaddubsw sums two products of a row in 16 bits, which hold as many of these sums as the
 /// codes are narrow; then vpmaddwd brings them to 32 bits.
 struct Avx2 {
-  using Codes = Pair;
-  using Ints = Pair;
-  using Floats = FloatPair;
+  using Codes = __m256i;
+  using Ints = __m256i;
+  using Floats = __m256;
+  static constexpr int kRows = 8;
   static constexpr int kPanel = 4;
   static constexpr int kTileGroups = 1;
-  static constexpr int kStreams = 4;
 
   /// 8-bit codes are taken as signed: unsigned ones would overflow.
   template <class F>
@@ -36,68 +29,42 @@ struct Avx2 {
   struct Dot {
     // With |y| <= 127, 32767 holds 8 sums of two products with 4-bit codes, 4 with 5-bit, 2 with 6-bit codes.
     static constexpr int kChain = kBits == 4 ? 8 : kBits == 5 ? 4 : kBits == 6 ? 2 : 1;
-    __m256i narrow[2], wide[2];
+    __m256i narrow, wide;
 
-    SAIN_INLINE void start(Ints init) {
-      wide[0] = init.rows[0];
-      wide[1] = init.rows[1];
-      narrow[0] = narrow[1] = _mm256_setzero_si256();
-    }
+    SAIN_INLINE void start(Ints init) { wide = init; }
     template <int i>
     SAIN_INLINE void add(Codes w, __m256i y) {
-      for (int half = 0; half < 2; ++half) {
-        __m256i products;
-        if constexpr (kBits == 8) {  // |w| * (y with w's sign): at most 2 * 128 * 127
-          const __m256i signed_w = _mm256_xor_si256(w.rows[half], _mm256_set1_epi8(-128));
-          products = _mm256_maddubs_epi16(_mm256_abs_epi8(signed_w), _mm256_sign_epi8(y, signed_w));
-        } else {
-          products = _mm256_maddubs_epi16(w.rows[half], y);
-        }
-        if constexpr (i % kChain == 0) {
-          narrow[half] = products;
-        } else {
-          narrow[half] = _mm256_add_epi16(narrow[half], products);
-          asm("" : "+x"(narrow[half]));  // else GCC sums in another order and spills every product
-        }
-        if constexpr (i % kChain == kChain - 1) flush(half);
+      __m256i products;
+      if constexpr (kBits == 8) {  // |w| * (y with w's sign): at most 2 * 128 * 127
+        const __m256i signed_w = _mm256_xor_si256(w, _mm256_set1_epi8(-128));
+        products = _mm256_maddubs_epi16(_mm256_abs_epi8(signed_w), _mm256_sign_epi8(y, signed_w));
+      } else {
+        products = _mm256_maddubs_epi16(w, y);
+      }
+      if constexpr (i % kChain == 0) {
+        narrow = products;
+      } else {
+        narrow = _mm256_add_epi16(narrow, products);
+        asm("" : "+x"(narrow));  // else GCC sums in another order and spills every product
+      }
+      if constexpr (i % kChain == kChain - 1) {
+        wide = _mm256_add_epi32(wide, _mm256_madd_epi16(narrow, _mm256_set1_epi16(1)));
       }
     }
-    SAIN_INLINE void flush(int half) {
-      wide[half] = _mm256_add_epi32(wide[half], _mm256_madd_epi16(narrow[half], _mm256_set1_epi16(1)));
-    }
-    SAIN_INLINE Ints ints() const { return {{wide[0], wide[1]}}; }
+    SAIN_INLINE Ints ints() const { return wide; }
   };
 
   static SAIN_INLINE Codes load_codes(const uint8_t* p) {
-    const __m256i* v = reinterpret_cast<const __m256i*>(p);
-    return {{_mm256_loadu_si256(v), _mm256_loadu_si256(v + 1)}};
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }
-  static SAIN_INLINE void store_codes(uint8_t* p, Codes v) {
-    for (int i = 0; i < 2; ++i) _mm256_storeu_si256(reinterpret_cast<__m256i*>(p) + i, v.rows[i]);
-  }
-  template <class F>
-  static SAIN_INLINE Pair each(F&& f) {
-    return {{f(0), f(1)}};
-  }
-  template <class F>
-  static SAIN_INLINE FloatPair each_float(F&& f) {
-    return {{f(0), f(1)}};
-  }
-  static SAIN_INLINE Codes low_nibbles(Codes v) {
-    return each([&](int i) SAIN_INLINE_LAMBDA { return _mm256_and_si256(v.rows[i], _mm256_set1_epi8(15)); });
-  }
-  static SAIN_INLINE Codes high_nibbles(Codes v) {
-    return each([&](int i) SAIN_INLINE_LAMBDA {
-      return _mm256_and_si256(_mm256_srli_epi16(v.rows[i], 4), _mm256_set1_epi8(15));
-    });
-  }
+  static SAIN_INLINE void store_codes(uint8_t* p, Codes v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+  static SAIN_INLINE Codes low_nibbles(Codes v) { return _mm256_and_si256(v, _mm256_set1_epi8(15)); }
+  static SAIN_INLINE Codes high_nibbles(Codes v) { return low_nibbles(_mm256_srli_epi16(v, 4)); }
   template <int kShift, int kMask>
   static SAIN_INLINE Codes or_bits(Codes low, Codes plane) {
-    return each([&](int i) SAIN_INLINE_LAMBDA {
-      const __m256i moved = kShift >= 0 ? _mm256_slli_epi16(plane.rows[i], kShift >= 0 ? kShift : 0)
-                                        : _mm256_srli_epi16(plane.rows[i], kShift >= 0 ? 0 : -kShift);
-      return _mm256_or_si256(low.rows[i], _mm256_and_si256(moved, _mm256_set1_epi8(kMask)));
-    });
+    const __m256i moved = kShift >= 0 ? _mm256_slli_epi16(plane, kShift >= 0 ? kShift : 0)
+                                      : _mm256_srli_epi16(plane, kShift >= 0 ? 0 : -kShift);
+    return _mm256_or_si256(low, _mm256_and_si256(moved, _mm256_set1_epi8(kMask)));
   }
   static SAIN_INLINE __m256i four_bytes(const uint8_t* p) {
     int32_t four;
@@ -106,59 +73,36 @@ struct Avx2 {
   }
   static SAIN_INLINE __m256i ones() { return _mm256_set1_epi8(1); }
 
-  static SAIN_INLINE Ints set_ints(int32_t v) { return {{_mm256_set1_epi32(v), _mm256_set1_epi32(v)}}; }
-  static SAIN_INLINE Ints zero_ints() { return set_ints(0); }
+  static SAIN_INLINE Ints set_ints(int32_t v) { return _mm256_set1_epi32(v); }
+  static SAIN_INLINE Ints zero_ints() { return _mm256_setzero_si256(); }
   template <int kShift>
   static SAIN_INLINE Ints shifted(const uint8_t* p) {
-    const __m256i v = _mm256_slli_epi32(four_bytes(p), kShift);
-    return {{v, v}};
+    return _mm256_slli_epi32(four_bytes(p), kShift);
   }
-  static SAIN_INLINE Floats to_floats(Ints v) {
-    return each_float([&](int i) SAIN_INLINE_LAMBDA { return _mm256_cvtepi32_ps(v.rows[i]); });
-  }
+  static SAIN_INLINE Floats to_floats(Ints v) { return _mm256_cvtepi32_ps(v); }
 
-  static SAIN_INLINE Floats set_floats(float v) { return {{_mm256_set1_ps(v), _mm256_set1_ps(v)}}; }
-  static SAIN_INLINE Floats zero_floats() { return set_floats(0); }
-  static SAIN_INLINE Floats one_float(const uint8_t* p) {
-    const __m256 v = _mm256_castsi256_ps(four_bytes(p));
-    return {{v, v}};
-  }
+  static SAIN_INLINE Floats zero_floats() { return _mm256_setzero_ps(); }
+  static SAIN_INLINE Floats set_floats(float v) { return _mm256_set1_ps(v); }
+  static SAIN_INLINE Floats one_float(const uint8_t* p) { return _mm256_castsi256_ps(four_bytes(p)); }
   static SAIN_INLINE Floats floats_of_halves(const uint16_t* p) {
-    const __m128i* v = reinterpret_cast<const __m128i*>(p);
-    return {{_mm256_cvtph_ps(_mm_loadu_si128(v)), _mm256_cvtph_ps(_mm_loadu_si128(v + 1))}};
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
+  template <int kPart>
   static SAIN_INLINE Floats floats_of_bytes(__m128i v) {
-    return {{_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(v)), _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(v, 8)))}};
+    return to_floats(_mm256_cvtepi8_epi32(kPart == 0 ? v : _mm_srli_si128(v, 8)));
   }
-  static SAIN_INLINE Floats mul(Floats a, Floats b) {
-    return each_float([&](int i) SAIN_INLINE_LAMBDA { return _mm256_mul_ps(a.rows[i], b.rows[i]); });
-  }
-  static SAIN_INLINE Floats fma(Floats a, Floats b, Floats c) {
-    return each_float([&](int i) SAIN_INLINE_LAMBDA { return _mm256_fmadd_ps(a.rows[i], b.rows[i], c.rows[i]); });
-  }
-  static SAIN_INLINE Floats fnma(Floats a, Floats b, Floats c) {
-    return each_float([&](int i) SAIN_INLINE_LAMBDA { return _mm256_fnmadd_ps(a.rows[i], b.rows[i], c.rows[i]); });
-  }
-  static SAIN_INLINE Floats negate(Floats v) {
-    return each_float([&](int i) SAIN_INLINE_LAMBDA { return _mm256_sub_ps(_mm256_set1_ps(-0.0f), v.rows[i]); });
-  }
-  static SAIN_INLINE __m256i mask(size_t rows, int half) {
-    const __m256i lanes = _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(8 * half));
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int32_t>(rows)), lanes);
+  static SAIN_INLINE Floats mul(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
+  static SAIN_INLINE Floats fma(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+  static SAIN_INLINE Floats fnma(Floats a, Floats b, Floats c) { return _mm256_fnmadd_ps(a, b, c); }
+  static SAIN_INLINE Floats negate(Floats v) { return _mm256_sub_ps(_mm256_set1_ps(-0.0f), v); }
+  static SAIN_INLINE __m256i mask(size_t rows) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int32_t>(rows)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   }
   static SAIN_INLINE Floats load(const float* p, size_t rows) {
-    return each_float([&](int i) SAIN_INLINE_LAMBDA {
-      return rows == kPackedRows ? _mm256_loadu_ps(p + 8 * i) : _mm256_maskload_ps(p + 8 * i, mask(rows, i));
-    });
+    return rows == kRows ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, mask(rows));
   }
   static SAIN_INLINE void store(float* p, Floats v, size_t rows) {
-    for (int i = 0; i < 2; ++i) {
-      if (rows == kPackedRows) {
-        _mm256_storeu_ps(p + 8 * i, v.rows[i]);
-      } else {
-        _mm256_maskstore_ps(p + 8 * i, mask(rows, i), v.rows[i]);
-      }
-    }
+    rows == kRows ? _mm256_storeu_ps(p, v) : _mm256_maskstore_ps(p, mask(rows), v);
   }
 };
 

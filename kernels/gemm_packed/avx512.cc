@@ -9,14 +9,14 @@
 namespace sain::kernels {
 namespace {
 
-/// 16 rows are one register, and vpdpbusd sums four products of a row into 32 bits.
+/// A group is one register, and vpdpbusd sums four products of a row into 32 bits.
 struct Avx512 {
   using Codes = __m512i;
   using Ints = __m512i;
   using Floats = __m512;
+  static constexpr int kRows = 16;
   static constexpr int kPanel = 6;
   static constexpr int kTileGroups = 2;
-  static constexpr int kStreams = 4;
 
   template <class F>
   static constexpr int offset_shift() {
@@ -67,17 +67,18 @@ struct Avx512 {
   static SAIN_INLINE Floats floats_of_halves(const uint16_t* p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
+  template <int>
   static SAIN_INLINE Floats floats_of_bytes(__m128i v) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(v)); }
   static SAIN_INLINE Floats mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
   static SAIN_INLINE Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
   static SAIN_INLINE Floats fnma(Floats a, Floats b, Floats c) { return _mm512_fnmadd_ps(a, b, c); }
   static SAIN_INLINE Floats negate(Floats v) { return _mm512_sub_ps(_mm512_set1_ps(-0.0f), v); }
   static SAIN_INLINE Floats load(const float* p, size_t rows) {
-    if (rows == kPackedRows) return _mm512_loadu_ps(p);
+    if (rows == kRows) return _mm512_loadu_ps(p);
     return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << rows) - 1), p);
   }
   static SAIN_INLINE void store(float* p, Floats v, size_t rows) {
-    if (rows == kPackedRows) return _mm512_storeu_ps(p, v);
+    if (rows == kRows) return _mm512_storeu_ps(p, v);
     _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << rows) - 1), v);
   }
 };

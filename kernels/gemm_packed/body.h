@@ -1,12 +1,12 @@
-// The loops that every vector version of gemm_packed shares. A version gives a class V of operations on 16 rows:
+// The loops that every vector version of gemm_packed shares. A version gives a class V of operations on rows:
 //
-//   Codes, Ints, Floats   16 x 4 bytes, 16 x int32, 16 x f32, whatever registers they take
+//   Codes, Ints, Floats   4 bytes, an int32 or a float of each of kRows rows: one register. A group has 16 / kRows parts
 //   Dot<bits>             sums of products of four codes with four activations, over the steps of a span
-//   kPanel, kTileGroups   the shape of the register tile: tokens by groups of 16 rows
+//   kPanel, kTileGroups   the shape of the register tile: tokens by groups
 //
-// With few tokens (one panel) codes go from the stream of weights to the products directly, several groups at once: that
-// many streams keep the memory busy. With more, a stretch of some groups is unpacked into a tile that stays in the first
-// level cache while all tokens pass it. Everything has internal linkage: each file compiles it for its own machine.
+// With few tokens (one panel) codes go from the stream of weights to the products directly. With more, a stretch of some
+// groups is unpacked into a tile that stays in the first level cache while all tokens pass it. Everything has internal
+// linkage: each file compiles it for its own machine.
 #pragma once
 
 #include <immintrin.h>
@@ -60,12 +60,15 @@ struct FormatOf<PackedQ6_K> : Format<6, 5, false, true> {};
 template <class Unit>
 constexpr int kSubBlocks = Unit::kElements / static_cast<int>(kQ8Block);
 
-/// The codes of step `i` of sub-block `s`.
-template <class V, int i, class Unit>
+template <class V>
+constexpr int kParts = static_cast<int>(kPackedRows) / V::kRows;
+
+/// The codes of step `i` of sub-block `s`, of one part of the rows.
+template <class V, int part, int i, class Unit>
 SAIN_INLINE typename V::Codes codes(const Unit& unit, int s) {
-  constexpr int kBits = FormatOf<Unit>::kBits;
+  constexpr int kBits = FormatOf<Unit>::kBits, kOffset = 4 * V::kRows * part;
   if constexpr (kBits == 8) {
-    return V::load_codes(unit.qs[i]);
+    return V::load_codes(unit.qs[i] + kOffset);
   } else {
     const uint8_t* qs;
     const uint8_t* qh = nullptr;
@@ -73,14 +76,15 @@ SAIN_INLINE typename V::Codes codes(const Unit& unit, int s) {
       qs = unit.qs[i / 2];
       if constexpr (kBits == 5) qh = unit.qh;
     } else {
-      qs = unit.qs[s][i / 2];
-      if constexpr (kBits == 5) qh = unit.qh[s];
-      if constexpr (kBits == 6) qh = unit.qh[s][i / 4];
+      qs = unit.sub[s].qs[i / 2];
+      if constexpr (kBits == 5) qh = unit.sub[s].qh;
+      if constexpr (kBits == 6) qh = unit.sub[s].qh[i / 4];
     }
-    const typename V::Codes low = i % 2 == 0 ? V::low_nibbles(V::load_codes(qs)) : V::high_nibbles(V::load_codes(qs));
+    const typename V::Codes pair = V::load_codes(qs + kOffset);
+    const typename V::Codes low = i % 2 == 0 ? V::low_nibbles(pair) : V::high_nibbles(pair);
     if constexpr (kBits == 4) return low;
-    if constexpr (kBits == 5) return V::template or_bits<4 - i, 0x10>(low, V::load_codes(qh));
-    if constexpr (kBits == 6) return V::template or_bits<4 - 2 * (i % 4), 0x30>(low, V::load_codes(qh));
+    if constexpr (kBits == 5) return V::template or_bits<4 - i, 0x10>(low, V::load_codes(qh + kOffset));
+    if constexpr (kBits == 6) return V::template or_bits<4 - 2 * (i % 4), 0x30>(low, V::load_codes(qh + kOffset));
   }
 }
 
@@ -90,19 +94,19 @@ struct Scales {
   typename V::Floats scale[2], min;
 };
 
-template <class V, class Unit>
+template <class V, int part, class Unit>
 SAIN_INLINE Scales<V> unit_scales(const Unit& unit) {
+  constexpr int kOffset = V::kRows * part;
   Scales<V> out;
-  out.scale[0] = V::floats_of_halves(unit.d);
-  if constexpr (requires { unit.dmin; }) out.min = V::floats_of_halves(unit.dmin);
-  if constexpr (requires { unit.m; }) out.min = V::negate(V::floats_of_halves(unit.m));
+  out.scale[0] = V::floats_of_halves(unit.d + kOffset);
+  if constexpr (requires { unit.dmin; }) out.min = V::floats_of_halves(unit.dmin + kOffset);
+  if constexpr (requires { unit.m; }) out.min = V::negate(V::floats_of_halves(unit.m + kOffset));
   return out;
 }
 
-template <class V, class Unit>
+template <class V, int part, class Unit>
 SAIN_INLINE Scales<V> sub_block_scales(const Unit& unit, const Scales<V>& of_unit, int s) {
-  if constexpr (kSubBlocks<Unit> == 1) return of_unit;
-  Scales<V> out;
+  Scales<V> out = of_unit;
   if constexpr (requires { unit.dmin; }) {
     const __m128i four = _mm_set1_epi8(15), two = _mm_set1_epi8(0x30);
     const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(unit.scales.low[s]));
@@ -111,12 +115,12 @@ SAIN_INLINE Scales<V> sub_block_scales(const Unit& unit, const Scales<V>& of_uni
     const __m128i scale = _mm_or_si128(_mm_and_si128(low, four), _mm_and_si128(_mm_slli_epi16(high, 4), two));
     const __m128i min = _mm_or_si128(_mm_and_si128(_mm_srli_epi16(low, 4), four),
                                      _mm_and_si128(_mm_slli_epi16(high, 2), two));
-    out.scale[0] = V::mul(of_unit.scale[0], V::floats_of_bytes(scale));
-    out.min = V::mul(of_unit.min, V::floats_of_bytes(min));
-  } else if constexpr (requires { unit.scales; }) {
+    out.scale[0] = V::mul(of_unit.scale[0], V::template floats_of_bytes<part>(scale));
+    out.min = V::mul(of_unit.min, V::template floats_of_bytes<part>(min));
+  } else if constexpr (kSubBlocks<Unit> != 1) {
     for (int h = 0; h < 2; ++h) {
-      const __m128i scale = _mm_loadu_si128(reinterpret_cast<const __m128i*>(unit.scales[2 * s + h]));
-      out.scale[h] = V::mul(of_unit.scale[0], V::floats_of_bytes(scale));  // below 128 in size: signed bytes
+      const __m128i scale = _mm_loadu_si128(reinterpret_cast<const __m128i*>(unit.sub[s].scales[h]));
+      out.scale[h] = V::mul(of_unit.scale[0], V::template floats_of_bytes<part>(scale));  // below 128 in size: signed bytes
     }
   }
   return out;
@@ -141,56 +145,76 @@ SAIN_INLINE typename V::Ints offset_of_sums() {
   return kShift == 0 ? V::zero_ints() : V::set_ints(-4 * F::kSpan * (1 << kShift));
 }
 
-/// y[c][0, rows) of kGroups groups and kTokens tokens, straight from the packed weights.
-template <class V, class Unit, int kGroups, int kTokens>
-__attribute__((noinline)) void direct(const uint8_t* weights, size_t n_units, const uint8_t* record, size_t n_rows,
-                                      float* y, size_t y_stride) {
+/// How many of part p's rows there are, of `n_rows` from the first part on.
+template <class V>
+SAIN_INLINE size_t rows_of_part(size_t n_rows, int p) {
+  const size_t before = static_cast<size_t>(V::kRows * p);
+  const size_t rows = n_rows > before ? n_rows - before : 0;
+  return rows < V::kRows ? rows : V::kRows;
+}
+
+/// y[c][0, n_rows) of a group and kTokens tokens, straight from the packed weights.
+template <class V, class Unit, int kTokens>
+__attribute__((noinline)) void direct(const Unit* unit, size_t n_units, const uint8_t* record, size_t n_rows, float* y,
+                                      size_t y_stride) {
   using F = FormatOf<Unit>;
-  const Unit* groups[kGroups];
-  typename V::Floats acc[kGroups][kTokens];
-  for (int g = 0; g < kGroups; ++g) {
-    groups[g] = reinterpret_cast<const Unit*>(weights) + static_cast<size_t>(g) * n_units;
-    for (int c = 0; c < kTokens; ++c) acc[g][c] = V::zero_floats();
-  }
-  for (size_t u = 0; u < n_units; ++u) {
-    Scales<V> of_unit[kGroups];
-    unroll<0, kGroups>([&]<int g>() SAIN_INLINE_LAMBDA { of_unit[g] = unit_scales<V>(groups[g][u]); });
+  typename V::Floats acc[kParts<V>][kTokens];
+  unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA {
+    unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA { acc[p][c] = V::zero_floats(); });
+  });
+  for (const Unit* const end = unit + n_units; unit != end; ++unit) {
+    Scales<V> of_unit[kParts<V>];
+    unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA { of_unit[p] = unit_scales<V, p>(*unit); });
     for (int s = 0; s < kSubBlocks<Unit>; ++s, record += q8_record_bytes(kTokens)) {
-      unroll<0, kGroups>([&]<int g>() SAIN_INLINE_LAMBDA {
-        const Unit& unit = groups[g][u];
-        const Scales<V> scales = sub_block_scales<V>(unit, of_unit[g], s);
-        typename V::Floats w_sum = V::zero_floats();
-        unroll<0, 8 / F::kSpan>([&]<int h>() SAIN_INLINE_LAMBDA {
-          typename V::template Dot<F::kBits> dot[kTokens], sum;
-          for (int c = 0; c < kTokens; ++c) dot[c].start(offset_term<V, F>(record, kTokens, c, h));
-          sum.start(offset_of_sums<V, F>());
-          unroll<0, F::kSpan>([&]<int i>() SAIN_INLINE_LAMBDA {
-            const typename V::Codes w = codes<V, F::kSpan * h + i>(unit, s);
-            unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
-              dot[c].template add<i>(w, V::four_bytes(record + 4 * ((F::kSpan * h + i) * kTokens + c)));
-            });
-            sum.template add<i>(w, V::ones());
+      Scales<V> scales[kParts<V>];
+      typename V::Floats w_sum[kParts<V>];
+      unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA {
+        scales[p] = sub_block_scales<V, p>(*unit, of_unit[p], s);
+        w_sum[p] = V::zero_floats();
+      });
+      unroll<0, 8 / F::kSpan>([&]<int h>() SAIN_INLINE_LAMBDA {
+        typename V::template Dot<F::kBits> dot[kParts<V>][kTokens], sum[kParts<V>];
+        unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
+          const typename V::Ints start = offset_term<V, F>(record, kTokens, c, h);
+          unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA { dot[p][c].start(start); });
+        });
+        unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA { sum[p].start(offset_of_sums<V, F>()); });
+        unroll<0, F::kSpan>([&]<int i>() SAIN_INLINE_LAMBDA {
+          typename V::Codes w[kParts<V>];
+          unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA {
+            w[p] = codes<V, p, F::kSpan * h + i>(*unit, s);
+            sum[p].template add<i>(w[p], V::ones());
           });
-          const typename V::Floats scale = scales.scale[h];
-          w_sum = V::fma(scale, V::to_floats(sum.ints()), w_sum);
           unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
-            typename V::Floats product = V::mul(scale, V::to_floats(dot[c].ints()));
-            if constexpr (F::kMin) product = V::fnma(scales.min, V::one_float(record + 40 * kTokens + 4 * c), product);
-            acc[g][c] = V::fma(V::one_float(record + 32 * kTokens + 4 * c), product, acc[g][c]);
+            const auto four = V::four_bytes(record + 4 * ((F::kSpan * h + i) * kTokens + c));
+            unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA { dot[p][c].template add<i>(w[p], four); });
           });
         });
-        if constexpr (F::kMin) w_sum = V::fnma(V::set_floats(32), scales.min, w_sum);
+        unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA {
+          const typename V::Floats scale = scales[p].scale[h];
+          w_sum[p] = V::fma(scale, V::to_floats(sum[p].ints()), w_sum[p]);
+          unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
+            typename V::Floats product = V::mul(scale, V::to_floats(dot[p][c].ints()));
+            if constexpr (F::kMin) {
+              product = V::fnma(scales[p].min, V::one_float(record + 40 * kTokens + 4 * c), product);
+            }
+            acc[p][c] = V::fma(V::one_float(record + 32 * kTokens + 4 * c), product, acc[p][c]);
+          });
+        });
+      });
+      unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA {
+        if constexpr (F::kMin) w_sum[p] = V::fnma(V::set_floats(32), scales[p].min, w_sum[p]);
         unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
-          acc[g][c] = V::fma(V::one_float(record + 36 * kTokens + 4 * c), w_sum, acc[g][c]);
+          acc[p][c] = V::fma(V::one_float(record + 36 * kTokens + 4 * c), w_sum[p], acc[p][c]);
         });
       });
     }
   }
-  for (int g = 0; g < kGroups; ++g) {
-    const size_t first = kPackedRows * static_cast<size_t>(g);
-    const size_t rows = n_rows - first < kPackedRows ? n_rows - first : kPackedRows;
-    for (int c = 0; c < kTokens; ++c) V::store(y + static_cast<size_t>(c) * y_stride + first, acc[g][c], rows);
-  }
+  unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA {
+    unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
+      V::store(y + c * y_stride + V::kRows * p, acc[p][c], rows_of_part<V>(n_rows, p));
+    });
+  });
 }
 
 /// One sub-block of one group, unpacked.
@@ -209,27 +233,29 @@ __attribute__((noinline)) void unpack_tile(const uint8_t* group, size_t first, s
   using F = FormatOf<Unit>;
   const Unit* unit = reinterpret_cast<const Unit*>(group) + first / kSubBlocks<Unit>;
   for (size_t b = 0; b < n; ++unit) {
-    const Scales<V> of_unit = unit_scales<V>(*unit);
     for (int s = 0; s < kSubBlocks<Unit>; ++s, ++b) {
       TileBlock& block = out[b];
-      const Scales<V> scales = sub_block_scales<V>(*unit, of_unit, s);
-      typename V::Floats w_sum = V::zero_floats();
-      unroll<0, 8 / F::kSpan>([&]<int h>() SAIN_INLINE_LAMBDA {
-        typename V::template Dot<F::kBits> sum;
-        sum.start(offset_of_sums<V, F>());
-        unroll<0, F::kSpan>([&]<int i>() SAIN_INLINE_LAMBDA {
-          const typename V::Codes w = codes<V, F::kSpan * h + i>(*unit, s);
-          V::store_codes(block.codes[F::kSpan * h + i], w);
-          sum.template add<i>(w, V::ones());
+      unroll<0, kParts<V>>([&]<int part>() SAIN_INLINE_LAMBDA {
+        constexpr int kRow = V::kRows * part;
+        const Scales<V> scales = sub_block_scales<V, part>(*unit, unit_scales<V, part>(*unit), s);
+        typename V::Floats w_sum = V::zero_floats();
+        unroll<0, 8 / F::kSpan>([&]<int h>() SAIN_INLINE_LAMBDA {
+          typename V::template Dot<F::kBits> sum;
+          sum.start(offset_of_sums<V, F>());
+          unroll<0, F::kSpan>([&]<int i>() SAIN_INLINE_LAMBDA {
+            const typename V::Codes w = codes<V, part, F::kSpan * h + i>(*unit, s);
+            V::store_codes(block.codes[F::kSpan * h + i] + 4 * kRow, w);
+            sum.template add<i>(w, V::ones());
+          });
+          w_sum = V::fma(scales.scale[h], V::to_floats(sum.ints()), w_sum);
+          V::store(block.scale[h] + kRow, scales.scale[h], V::kRows);
         });
-        w_sum = V::fma(scales.scale[h], V::to_floats(sum.ints()), w_sum);
-        V::store(block.scale[h], scales.scale[h], kPackedRows);
+        if constexpr (F::kMin) {
+          w_sum = V::fnma(V::set_floats(32), scales.min, w_sum);
+          V::store(block.min + kRow, scales.min, V::kRows);
+        }
+        V::store(block.sum + kRow, w_sum, V::kRows);
       });
-      if constexpr (F::kMin) {
-        w_sum = V::fnma(V::set_floats(32), scales.min, w_sum);
-        V::store(block.min, scales.min, kPackedRows);
-      }
-      V::store(block.sum, w_sum, kPackedRows);
     }
   }
 }
@@ -238,51 +264,52 @@ __attribute__((noinline)) void unpack_tile(const uint8_t* group, size_t first, s
 template <class V, class F, int kGroups, int kTokens>
 __attribute__((noinline)) void tile(const TileBlock* blocks, size_t n_blocks, const uint8_t* record, bool first,
                                     size_t n_rows, float* y, size_t y_stride) {
-  typename V::Floats acc[kGroups][kTokens];
-  const auto rows_of = [&](int g) SAIN_INLINE_LAMBDA {
-    const size_t rows = n_rows - kPackedRows * static_cast<size_t>(g);
-    return rows < kPackedRows ? rows : kPackedRows;
-  };
-  unroll<0, kGroups>([&]<int g>() SAIN_INLINE_LAMBDA {
+  constexpr int kAllParts = kGroups * kParts<V>;
+  typename V::Floats acc[kAllParts][kTokens];
+  unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA {
     unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
-      acc[g][c] = first ? V::zero_floats() : V::load(y + c * y_stride + g * kPackedRows, rows_of(g));
+      acc[p][c] = first ? V::zero_floats() : V::load(y + c * y_stride + V::kRows * p, rows_of_part<V>(n_rows, p));
     });
   });
   for (size_t b = 0; b < n_blocks; ++b, ++blocks, record += q8_record_bytes(kTokens)) {
     unroll<0, 8 / F::kSpan>([&]<int h>() SAIN_INLINE_LAMBDA {
-      typename V::template Dot<F::kBits> dot[kGroups][kTokens];
+      typename V::template Dot<F::kBits> dot[kAllParts][kTokens];
       unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
         const typename V::Ints start = offset_term<V, F>(record, kTokens, c, h);
-        unroll<0, kGroups>([&]<int g>() SAIN_INLINE_LAMBDA { dot[g][c].start(start); });
+        unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA { dot[p][c].start(start); });
       });
       unroll<0, F::kSpan>([&]<int i>() SAIN_INLINE_LAMBDA {
-        typename V::Codes w[kGroups];
-        unroll<0, kGroups>(
-            [&]<int g>() SAIN_INLINE_LAMBDA { w[g] = V::load_codes(blocks[g * kTileBlocks].codes[F::kSpan * h + i]); });
+        typename V::Codes w[kAllParts];
+        unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA {
+          w[p] = V::load_codes(blocks[p / kParts<V> * kTileBlocks].codes[F::kSpan * h + i] +
+                               4 * V::kRows * (p % kParts<V>));
+        });
         unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
           const auto four = V::four_bytes(record + 4 * ((F::kSpan * h + i) * kTokens + c));
-          unroll<0, kGroups>([&]<int g>() SAIN_INLINE_LAMBDA { dot[g][c].template add<i>(w[g], four); });
+          unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA { dot[p][c].template add<i>(w[p], four); });
         });
       });
-      unroll<0, kGroups>([&]<int g>() SAIN_INLINE_LAMBDA {
-        const TileBlock& block = blocks[g * kTileBlocks];
-        const typename V::Floats scale = V::load(block.scale[h], kPackedRows);
+      unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA {
+        const TileBlock& block = blocks[p / kParts<V> * kTileBlocks];
+        constexpr int kRow = V::kRows * (p % kParts<V>);
+        const typename V::Floats scale = V::load(block.scale[h] + kRow, V::kRows);
         unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
-          typename V::Floats product = V::mul(scale, V::to_floats(dot[g][c].ints()));
+          typename V::Floats product = V::mul(scale, V::to_floats(dot[p][c].ints()));
           if constexpr (F::kMin) {
-            product = V::fnma(V::load(block.min, kPackedRows), V::one_float(record + 40 * kTokens + 4 * c), product);
+            product = V::fnma(V::load(block.min + kRow, V::kRows), V::one_float(record + 40 * kTokens + 4 * c), product);
           }
-          acc[g][c] = V::fma(V::one_float(record + 32 * kTokens + 4 * c), product, acc[g][c]);
+          acc[p][c] = V::fma(V::one_float(record + 32 * kTokens + 4 * c), product, acc[p][c]);
           if constexpr (h == 8 / F::kSpan - 1) {
-            acc[g][c] = V::fma(V::one_float(record + 36 * kTokens + 4 * c), V::load(block.sum, kPackedRows), acc[g][c]);
+            acc[p][c] = V::fma(V::one_float(record + 36 * kTokens + 4 * c), V::load(block.sum + kRow, V::kRows), acc[p][c]);
           }
         });
       });
     });
   }
-  unroll<0, kGroups>([&]<int g>() SAIN_INLINE_LAMBDA {
-    unroll<0, kTokens>(
-        [&]<int c>() SAIN_INLINE_LAMBDA { V::store(y + c * y_stride + g * kPackedRows, acc[g][c], rows_of(g)); });
+  unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA {
+    unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
+      V::store(y + c * y_stride + V::kRows * p, acc[p][c], rows_of_part<V>(n_rows, p));
+    });
   });
 }
 
@@ -296,20 +323,12 @@ SAIN_INLINE void with_constant(size_t n, F&& f) {
 
 template <class V, class Unit>
 void multiply_directly(const GemmPackedArgs& args) {
-  const size_t n_units = args.n_cols / Unit::kElements, group_bytes = n_units * sizeof(Unit);
+  const size_t n_units = args.n_cols / Unit::kElements;
+  const Unit* units = static_cast<const Unit*>(args.weights);
   with_constant<V::kPanel>(args.n_tokens, [&]<int kTokens>() {
-    constexpr size_t kStreams = kTokens <= 2 ? V::kStreams : 1;
-    for (size_t g = 0; g < args.n_groups;) {
-      const uint8_t* weights = static_cast<const uint8_t*>(args.weights) + g * group_bytes;
-      const uint8_t* panel = static_cast<const uint8_t*>(args.panels);
-      const size_t row = g * kPackedRows, n_rows = args.n_rows - row;
-      if (kStreams > 1 && args.n_groups - g >= kStreams) {
-        direct<V, Unit, kStreams, kTokens>(weights, n_units, panel, n_rows, args.y + row, args.y_stride);
-        g += kStreams;
-      } else {
-        direct<V, Unit, 1, kTokens>(weights, n_units, panel, n_rows, args.y + row, args.y_stride);
-        ++g;
-      }
+    for (size_t g = 0; g < args.n_groups; ++g) {
+      direct<V, Unit, kTokens>(units + g * n_units, n_units, static_cast<const uint8_t*>(args.panels),
+                               args.n_rows - g * kPackedRows, args.y + g * kPackedRows, args.y_stride);
     }
   });
 }
@@ -361,7 +380,7 @@ constexpr GemmPacked gemm_packed_table() {
   table.by_type[static_cast<size_t>(DType::kQ6_K)] = gemm<V, PackedQ6_K>;
   table.panel_tokens = V::kPanel;
   table.scratch_bytes = V::kTileGroups * kTileBlocks * sizeof(TileBlock);
-  table.group_step = V::kStreams;
+  table.group_step = V::kTileGroups;
   return table;
 }
 

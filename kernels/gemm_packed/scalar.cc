@@ -60,21 +60,21 @@ void unpack(const PackedQ8_0& u, size_t, size_t r, SubBlock& b) {
   set_scale(u.d[r], 128, b);
 }
 void unpack(const PackedQ4_K& u, size_t s, size_t r, SubBlock& b) {
-  unpack_low(u.qs[s], r, b.q);
+  unpack_low(u.sub[s].qs, r, b.q);
   set_scale_min(u.d[r], u.dmin[r], u.scales, s, r, b);
 }
 void unpack(const PackedQ5_K& u, size_t s, size_t r, SubBlock& b) {
-  unpack_low(u.qs[s], r, b.q);
-  add_fifth(u.qh[s], r, b.q);
+  unpack_low(u.sub[s].qs, r, b.q);
+  add_fifth(u.sub[s].qh, r, b.q);
   set_scale_min(u.d[r], u.dmin[r], u.scales, s, r, b);
 }
 void unpack(const PackedQ6_K& u, size_t s, size_t r, SubBlock& b) {
-  unpack_low(u.qs[s], r, b.q);
+  unpack_low(u.sub[s].qs, r, b.q);
   for (size_t c = 0; c < 32; ++c) {
-    b.q[c] = static_cast<uint8_t>(b.q[c] | (u.qh[s][c / 16][4 * r + c % 4] >> 2 * (c / 4 % 4) & 3) << 4);
+    b.q[c] = static_cast<uint8_t>(b.q[c] | (u.sub[s].qh[c / 16][4 * r + c % 4] >> 2 * (c / 4 % 4) & 3) << 4);
   }
   for (size_t h = 0; h < 2; ++h) {
-    b.scale[h] = half_to_float(u.d[r]) * static_cast<float>(u.scales[2 * s + h][r]);
+    b.scale[h] = half_to_float(u.d[r]) * static_cast<float>(u.sub[s].scales[h][r]);
   }
   b.offset = 32;
 }

@@ -113,22 +113,22 @@ void put(const BlockQ8_0& block, const uint8_t* q, size_t r, PackedQ8_0& out) {
 void put(const BlockQ4_K& block, const uint8_t* q, size_t r, PackedQ4_K& out) {
   out.d[r] = block.d, out.dmin[r] = block.dmin;
   put_scales(block.scales, r, out.scales);
-  for (size_t s = 0; s < 8; ++s) put_low_bits(q + 32 * s, r, out.qs[s]);
+  for (size_t s = 0; s < 8; ++s) put_low_bits(q + 32 * s, r, out.sub[s].qs);
 }
 void put(const BlockQ5_K& block, const uint8_t* q, size_t r, PackedQ5_K& out) {
   out.d[r] = block.d, out.dmin[r] = block.dmin;
   put_scales(block.scales, r, out.scales);
   for (size_t s = 0; s < 8; ++s) {
-    put_low_bits(q + 32 * s, r, out.qs[s]);
-    put_fifth_bit(q + 32 * s, r, out.qh[s]);
+    put_low_bits(q + 32 * s, r, out.sub[s].qs);
+    put_fifth_bit(q + 32 * s, r, out.sub[s].qh);
   }
 }
 void put(const BlockQ6_K& block, const uint8_t* q, size_t r, PackedQ6_K& out) {
   out.d[r] = block.d;
-  for (size_t s = 0; s < 16; ++s) out.scales[s][r] = block.scales[s];
+  for (size_t s = 0; s < 16; ++s) out.sub[s / 2].scales[s % 2][r] = block.scales[s];
   for (size_t s = 0; s < 8; ++s) {
-    put_low_bits(q + 32 * s, r, out.qs[s]);
-    put_sixth_bits(q + 32 * s, r, out.qh[s]);
+    put_low_bits(q + 32 * s, r, out.sub[s].qs);
+    put_sixth_bits(q + 32 * s, r, out.sub[s].qh);
   }
 }
 
@@ -190,17 +190,17 @@ float value(const PackedQ4_K& unit, size_t r, int c) {
   const int s = c / 32;
   const float scale = half_to_float(unit.d[r]) * scale_of(unit.scales, r, s);
   const float min = half_to_float(unit.dmin[r]) * min_of(unit.scales, r, s);
-  return scale * static_cast<float>(low_bits(unit.qs[s], r, c)) - min;
+  return scale * static_cast<float>(low_bits(unit.sub[s].qs, r, c)) - min;
 }
 float value(const PackedQ5_K& unit, size_t r, int c) {
-  const int s = c / 32, q = low_bits(unit.qs[s], r, c) | fifth_bit(unit.qh[s], r, c) << 4;
+  const int s = c / 32, q = low_bits(unit.sub[s].qs, r, c) | fifth_bit(unit.sub[s].qh, r, c) << 4;
   const float scale = half_to_float(unit.d[r]) * scale_of(unit.scales, r, s);
   const float min = half_to_float(unit.dmin[r]) * min_of(unit.scales, r, s);
   return scale * static_cast<float>(q) - min;
 }
 float value(const PackedQ6_K& unit, size_t r, int c) {
-  const int s = c / 32, q = low_bits(unit.qs[s], r, c) | sixth_bits(unit.qh[s], r, c) << 4;
-  const float scale = half_to_float(unit.d[r]) * static_cast<float>(unit.scales[c / 16][r]);
+  const int s = c / 32, q = low_bits(unit.sub[s].qs, r, c) | sixth_bits(unit.sub[s].qh, r, c) << 4;
+  const float scale = half_to_float(unit.d[r]) * static_cast<float>(unit.sub[s].scales[c / 16 % 2][r]);
   return scale * static_cast<float>(q - 32);
 }
 

@@ -9,6 +9,7 @@ int main(int argc, char** argv) {
   sain::tools::add_eval_command(app, exit_code);
   sain::tools::add_inspect_command(app, exit_code);
   sain::tools::add_logits_command(app, exit_code);
+  sain::tools::add_make_model_command(app, exit_code);
   sain::tools::add_run_command(app, exit_code);
   sain::tools::add_chat_command(app, exit_code);
   sain::tools::add_route_command(app, exit_code);

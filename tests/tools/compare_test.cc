@@ -77,6 +77,12 @@ TEST_F(BenchCompare, PerplexityComesFromTheProgramBesideAndItsOwnSpelling) {
   EXPECT_THAT(log("sain"), HasSubstr("eval ppl -m " + model_ + " -f " + text_ + " --ctx 512 --chunks 2 -t 2 --json\n"));
 }
 
+TEST_F(BenchCompare, PerplexityIsTheLastRunningValueWhereTheSummaryIsLost) {
+  script("llama-perplexity", "printf '[1]9.5000,[2]8.2500,\\n'\n");
+  const json result = json_of(compare({"--reps", "1", "--peer", llama_bench(), "--ppl", text_, "--json"}));
+  EXPECT_EQ(result["contenders"][1]["perplexity"], 8.25);
+}
+
 TEST_F(BenchCompare, AFailureIsOneLineAndTheRestGoesOn) {
   const std::string broken = script("broken", "echo 'loading' >&2; echo 'unknown model architecture' >&2; exit 3\n");
   const ProcessResult result =

@@ -1,4 +1,6 @@
 // sain bench on a tiny model: what it prints, never how fast.
+#include <set>
+
 #include "tests/support/temporary_folder.h"
 #include "tests/tools/program.h"
 #include "tools/bench/benchmark.h"

@@ -220,8 +220,13 @@ Result<std::vector<float>> Session::hidden_state(std::span<const Token> tokens, 
 }
 
 void Session::reset() {
-  state_->history.clear();
-  state_->cache.length = 0;
+  truncate(0);
+}
+
+void Session::truncate(size_t n_tokens) {
+  if (n_tokens >= state_->history.size()) return;
+  state_->history.resize(n_tokens);
+  state_->cache.length = static_cast<uint32_t>(n_tokens);
 }
 
 std::span<const Token> Session::history() const {

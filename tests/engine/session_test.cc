@@ -325,6 +325,20 @@ TEST_F(SessionTest, ResetForgetsEverything) {
   EXPECT_EQ(copy(s.prefill(some_tokens(30))), first);
 }
 
+TEST_F(SessionTest, TruncateForgetsAllButTheFirst) {
+  Session s = session();
+  const std::vector<Token> tokens = some_tokens(40), others = some_tokens(10, 2);
+  copy(s.prefill(std::span(tokens).first(30)));
+  const std::vector<float> expected = copy(s.prefill(std::span(tokens).last(10)));
+  s.truncate(30);
+  copy(s.prefill(others));
+  s.truncate(41);  // there are no more than 40
+  EXPECT_THAT(s.history(), SizeIs(40));
+  s.truncate(30);
+  EXPECT_THAT(s.history(), ElementsAreArray(std::span(tokens).first(30)));
+  EXPECT_EQ(copy(s.prefill(std::span(tokens).last(10))), expected);
+}
+
 TEST_F(SessionTest, HiddenStateIsTheMeanOfWhatPrefillComputes) {
   TinyModel tiny;
   tiny.tensors.erase("output.weight");

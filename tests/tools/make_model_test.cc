@@ -1,6 +1,9 @@
 // sain make-model, and what the other commands make of its models.
+#include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <map>
+#include <thread>
 
 #include "formats/gguf.h"
 #include "formats/tokenizer.h"
@@ -177,7 +180,9 @@ TEST_F(MakeModel, AFolderThatIsNotThereIsNamed) {
 TEST_F(MakeModel, AnInterruptLeavesNoFile) {
   // 20 GB: the signal comes long before the end.
   Subprocess process({SAIN_PROGRAM, "make-model", (folder_ / "m.gguf").string(), "--preset", "5b", "--type", "f32"});
-  while (std::filesystem::is_empty(folder_.path())) {
+  // Bounded, so that a program that never begins fails the test instead of hanging it.
+  for (int i = 0; i < 6000 && std::filesystem::is_empty(folder_.path()); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   process.send_signal(SIGINT);
   const ProcessResult result = process.wait();

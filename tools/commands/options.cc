@@ -51,6 +51,10 @@ void add_run_options(CLI::App& command, RunOptions& options) {
   command.add_option("-t,--threads", options.threads, "Threads to compute with (default: the physical cores)")
       ->check(in_range(1u, 1024u))
       ->type_name("N");
+  add_backend_options(command, options);
+}
+
+void add_backend_options(CLI::App& command, RunOptions& options) {
   command.add_option("--device", options.device, "Where to compute: cpu")->capture_default_str()->type_name("DEVICE");
   CLI::Option* kv = command.add_option("--kv", options.kv, "Type of the KV cache: f16")->type_name("TYPE");
   kv->capture_default_str();

@@ -40,6 +40,9 @@ struct RunOptions {
 /// -t, --device, --kv, --exact.
 void add_run_options(CLI::App& command, RunOptions& options);
 
+/// The same without -t.
+void add_backend_options(CLI::App& command, RunOptions& options);
+
 /// -m: a path or a name of the catalogue.
 void add_model_option(CLI::App& command, std::string& model);
 

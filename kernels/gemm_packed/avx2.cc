@@ -79,6 +79,20 @@ struct Avx2 {
   static SAIN_INLINE Ints shifted(const uint8_t* p) {
     return _mm256_slli_epi32(four_bytes(p), kShift);
   }
+  static SAIN_INLINE Ints ints_of_bytes(const uint8_t* p) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  }
+  static SAIN_INLINE Ints ints_of_signed_bytes(const int8_t* p) {
+    return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  }
+  /// (v >> kShift) & kMask; a negative shift is one to the left.
+  template <int kShift, int kMask>
+  static SAIN_INLINE Ints bits(Ints v) {
+    const __m256i moved = kShift >= 0 ? _mm256_srli_epi32(v, kShift >= 0 ? kShift : 0)
+                                      : _mm256_slli_epi32(v, kShift >= 0 ? 0 : -kShift);
+    return _mm256_and_si256(moved, set_ints(kMask));
+  }
+  static SAIN_INLINE Ints or_ints(Ints a, Ints b) { return _mm256_or_si256(a, b); }
   static SAIN_INLINE Floats to_floats(Ints v) { return _mm256_cvtepi32_ps(v); }
 
   static SAIN_INLINE Floats zero_floats() { return _mm256_setzero_ps(); }
@@ -86,10 +100,6 @@ struct Avx2 {
   static SAIN_INLINE Floats one_float(const uint8_t* p) { return _mm256_castsi256_ps(four_bytes(p)); }
   static SAIN_INLINE Floats floats_of_halves(const uint16_t* p) {
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  }
-  template <int kPart>
-  static SAIN_INLINE Floats floats_of_bytes(__m128i v) {
-    return to_floats(_mm256_cvtepi8_epi32(kPart == 0 ? v : _mm_srli_si128(v, 8)));
   }
   static SAIN_INLINE Floats mul(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
   static SAIN_INLINE Floats fma(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }

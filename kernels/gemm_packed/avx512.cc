@@ -59,6 +59,20 @@ struct Avx512 {
   static SAIN_INLINE Ints shifted(const uint8_t* p) {
     return _mm512_slli_epi32(four_bytes(p), kShift);
   }
+  static SAIN_INLINE Ints ints_of_bytes(const uint8_t* p) {
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static SAIN_INLINE Ints ints_of_signed_bytes(const int8_t* p) {
+    return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  /// (v >> kShift) & kMask; a negative shift is one to the left.
+  template <int kShift, int kMask>
+  static SAIN_INLINE Ints bits(Ints v) {
+    const __m512i moved = kShift >= 0 ? _mm512_srli_epi32(v, kShift >= 0 ? kShift : 0)
+                                      : _mm512_slli_epi32(v, kShift >= 0 ? 0 : -kShift);
+    return _mm512_and_si512(moved, set_ints(kMask));
+  }
+  static SAIN_INLINE Ints or_ints(Ints a, Ints b) { return _mm512_or_si512(a, b); }
   static SAIN_INLINE Floats to_floats(Ints v) { return _mm512_cvtepi32_ps(v); }
 
   static SAIN_INLINE Floats zero_floats() { return _mm512_setzero_ps(); }
@@ -67,8 +81,6 @@ struct Avx512 {
   static SAIN_INLINE Floats floats_of_halves(const uint16_t* p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
-  template <int>
-  static SAIN_INLINE Floats floats_of_bytes(__m128i v) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(v)); }
   static SAIN_INLINE Floats mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
   static SAIN_INLINE Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
   static SAIN_INLINE Floats fnma(Floats a, Floats b, Floats c) { return _mm512_fnmadd_ps(a, b, c); }

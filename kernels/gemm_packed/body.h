@@ -9,7 +9,6 @@
 // linkage: each file compiles it for its own machine.
 #pragma once
 
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -106,21 +105,20 @@ SAIN_INLINE Scales<V> unit_scales(const Unit& unit) {
 
 template <class V, int part, class Unit>
 SAIN_INLINE Scales<V> sub_block_scales(const Unit& unit, const Scales<V>& of_unit, int s) {
+  constexpr int kOffset = V::kRows * part;
   Scales<V> out = of_unit;
   if constexpr (requires { unit.dmin; }) {
-    const __m128i four = _mm_set1_epi8(15), two = _mm_set1_epi8(0x30);
-    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(unit.scales.low[s]));
-    const __m128i pair = _mm_loadu_si128(reinterpret_cast<const __m128i*>(unit.scales.high[s / 2]));
-    const __m128i high = s % 2 == 0 ? pair : _mm_srli_epi16(pair, 4);
-    const __m128i scale = _mm_or_si128(_mm_and_si128(low, four), _mm_and_si128(_mm_slli_epi16(high, 4), two));
-    const __m128i min = _mm_or_si128(_mm_and_si128(_mm_srli_epi16(low, 4), four),
-                                     _mm_and_si128(_mm_slli_epi16(high, 2), two));
-    out.scale[0] = V::mul(of_unit.scale[0], V::template floats_of_bytes<part>(scale));
-    out.min = V::mul(of_unit.min, V::template floats_of_bytes<part>(min));
+    const typename V::Ints low = V::ints_of_bytes(unit.scales.low[s] + kOffset);
+    const typename V::Ints pair = V::ints_of_bytes(unit.scales.high[s / 2] + kOffset);
+    const typename V::Ints high = s % 2 == 0 ? pair : V::template bits<4, 15>(pair);
+    const typename V::Ints scale = V::or_ints(V::template bits<0, 15>(low), V::template bits<-4, 0x30>(high));
+    const typename V::Ints min = V::or_ints(V::template bits<4, 15>(low), V::template bits<-2, 0x30>(high));
+    out.scale[0] = V::mul(of_unit.scale[0], V::to_floats(scale));
+    out.min = V::mul(of_unit.min, V::to_floats(min));
   } else if constexpr (kSubBlocks<Unit> != 1) {
     for (int h = 0; h < 2; ++h) {
-      const __m128i scale = _mm_loadu_si128(reinterpret_cast<const __m128i*>(unit.sub[s].scales[h]));
-      out.scale[h] = V::mul(of_unit.scale[0], V::template floats_of_bytes<part>(scale));  // below 128 in size: signed bytes
+      const typename V::Ints scale = V::ints_of_signed_bytes(unit.sub[s].scales[h] + kOffset);
+      out.scale[h] = V::mul(of_unit.scale[0], V::to_floats(scale));
     }
   }
   return out;

@@ -284,10 +284,11 @@ TEST_F(SessionTest, StopRequestEndsGenerationAtOnceAndTheConversationGoesOn) {
 
 TEST_F(SessionTest, StopRequestIsSeenBetweenBatches) {
   Session s = session();
+  constexpr size_t kTokens = 500;  // more than a batch
   std::stop_source stop;
   size_t visited = 0;
   const Status status = s.prefill_all(
-      some_tokens(300),
+      some_tokens(kTokens),
       [&](size_t, std::span<const float>) {
         ++visited;
         stop.request_stop();
@@ -295,8 +296,8 @@ TEST_F(SessionTest, StopRequestIsSeenBetweenBatches) {
       stop.get_token());
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, ErrorCode::kCancelled);
-  EXPECT_EQ(visited, 128u);
-  EXPECT_THAT(s.history(), SizeIs(128));
+  EXPECT_LT(visited, kTokens);
+  EXPECT_THAT(s.history(), SizeIs(visited));
 }
 
 TEST_F(SessionTest, PrefillAllVisitsEveryTokenInOrderAcrossBatches) {

@@ -34,6 +34,25 @@ struct Avx512 {
     SAIN_INLINE Ints ints() const { return sum; }
   };
 
+  template <class F>
+  static constexpr bool offset_as_min() {
+    return false;
+  }
+  template <class F>
+  static SAIN_INLINE void prepare_scales(Tile& tile, size_t) {
+    _mm512_storeu_ps(tile.row_scale, _mm512_set1_ps(1));
+  }
+  template <class F>
+  struct TileDot : Dot<F::kBits> {
+    template <int i>
+    SAIN_INLINE void add(Codes w, __m512i y, const float*) {
+      Dot<F::kBits>::template add<i>(w, y);
+    }
+    SAIN_INLINE Floats scaled(const float* scale) const {
+      return _mm512_mul_ps(_mm512_loadu_ps(scale), _mm512_cvtepi32_ps(this->sum));
+    }
+  };
+
   static SAIN_INLINE Codes load_codes(const uint8_t* p) { return _mm512_loadu_si512(p); }
   static SAIN_INLINE void store_codes(uint8_t* p, Codes v) { _mm512_storeu_si512(p, v); }
   static SAIN_INLINE Codes low_nibbles(Codes v) { return _mm512_and_si512(v, _mm512_set1_epi8(15)); }

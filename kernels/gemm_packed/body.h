@@ -2,6 +2,8 @@
 //
 //   Codes, Ints, Floats   4 bytes, an int32 or a float of each of kRows rows: one register. A group has 16 / kRows parts
 //   Dot<bits>             sums of products of four codes with four activations, over the steps of a span
+//   TileDot<F>            the same times a scale, which V::prepare_scales may have brought into another form
+//   offset_as_min<F>      whether tiles treat an offset as a min: scale * q - (scale * offset)
 //   kPanel, kTileGroups   the shape of the register tile: tokens by groups
 //
 // With few tokens (one panel) codes go from the stream of weights to the products directly. With more, a stretch of some
@@ -192,11 +194,11 @@ __attribute__((noinline)) void direct(const Unit* unit, size_t n_units, const ui
           const typename V::Floats scale = scales[p].scale[h];
           w_sum[p] = V::fma(scale, V::to_floats(sum[p].ints()), w_sum[p]);
           unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
-            typename V::Floats product = V::mul(scale, V::to_floats(dot[p][c].ints()));
-            if constexpr (F::kMin) {
-              product = V::fnma(scales[p].min, V::one_float(record + 40 * kTokens + 4 * c), product);
-            }
+            const typename V::Floats product = V::mul(scale, V::to_floats(dot[p][c].ints()));
             acc[p][c] = V::fma(V::one_float(record + 32 * kTokens + 4 * c), product, acc[p][c]);
+            if constexpr (F::kMin) {
+              acc[p][c] = V::fnma(V::one_float(record + 40 * kTokens + 4 * c), scales[p].min, acc[p][c]);
+            }
           });
         });
       });
@@ -215,24 +217,27 @@ __attribute__((noinline)) void direct(const Unit* unit, size_t n_units, const ui
   });
 }
 
-/// One sub-block of one group, unpacked.
-struct alignas(64) TileBlock {
-  uint8_t codes[8][64];
-  float scale[2][16];
-  float min[16];
-  float sum[16];  // of the weights
-};
+constexpr size_t kTileBlocks = 16;  // sub-blocks of a stretch: 12 KB a group
 
-constexpr size_t kTileBlocks = 16;  // sub-blocks of a stretch: 13 KB a group
+/// A stretch of one group, unpacked.
+struct alignas(64) Tile {
+  struct {
+    uint8_t codes[8][64];
+    float scale[2][16];  // what V makes of it: see V::prepare_scales
+    float min[2][16];
+    float sum[16];  // of the weights
+  } blocks[kTileBlocks];
+  float row_scale[16];
+};
 
 /// Sub-blocks [first, first + n) of a group; `first` begins a unit.
 template <class V, class Unit>
-__attribute__((noinline)) void unpack_tile(const uint8_t* group, size_t first, size_t n, TileBlock* out) {
+__attribute__((noinline)) void unpack_tile(const uint8_t* group, size_t first, size_t n, Tile& out) {
   using F = FormatOf<Unit>;
   const Unit* unit = reinterpret_cast<const Unit*>(group) + first / kSubBlocks<Unit>;
   for (size_t b = 0; b < n; ++unit) {
     for (int s = 0; s < kSubBlocks<Unit>; ++s, ++b) {
-      TileBlock& block = out[b];
+      auto& block = out.blocks[b];
       unroll<0, kParts<V>>([&]<int part>() SAIN_INLINE_LAMBDA {
         constexpr int kRow = V::kRows * part;
         const Scales<V> scales = sub_block_scales<V, part>(*unit, unit_scales<V, part>(*unit), s);
@@ -247,66 +252,105 @@ __attribute__((noinline)) void unpack_tile(const uint8_t* group, size_t first, s
           });
           w_sum = V::fma(scales.scale[h], V::to_floats(sum.ints()), w_sum);
           V::store(block.scale[h] + kRow, scales.scale[h], V::kRows);
+          if constexpr (V::template offset_as_min<F>()) {
+            V::store(block.min[h] + kRow, V::mul(scales.scale[h], V::set_floats(1 << F::kOffsetShift)), V::kRows);
+          }
         });
         if constexpr (F::kMin) {
           w_sum = V::fnma(V::set_floats(32), scales.min, w_sum);
-          V::store(block.min + kRow, scales.min, V::kRows);
+          V::store(block.min[0] + kRow, scales.min, V::kRows);
         }
         V::store(block.sum + kRow, w_sum, V::kRows);
       });
     }
   }
+  V::template prepare_scales<F>(out, n);
 }
 
-/// Adds (or, with `first`, sets) the products of a stretch of kGroups groups with a panel of kTokens tokens.
-template <class V, class F, int kGroups, int kTokens>
-__attribute__((noinline)) void tile(const TileBlock* blocks, size_t n_blocks, const uint8_t* record, bool first,
-                                    size_t n_rows, float* y, size_t y_stride) {
-  constexpr int kAllParts = kGroups * kParts<V>;
-  typename V::Floats acc[kAllParts][kTokens];
-  unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA {
+/// What does not need the codes: adds (or, with `first`, sets) zero * sum of the weights - scale * sum of q * min.
+template <class V, class F, int kTokens>
+__attribute__((noinline)) void correct(const Tile& tile, size_t n_blocks, const uint8_t* record, bool first,
+                                       size_t n_rows, float* y, size_t y_stride) {
+  typename V::Floats acc[kParts<V>][kTokens];
+  unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA {
     unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
       acc[p][c] = first ? V::zero_floats() : V::load(y + c * y_stride + V::kRows * p, rows_of_part<V>(n_rows, p));
     });
   });
-  for (size_t b = 0; b < n_blocks; ++b, ++blocks, record += q8_record_bytes(kTokens)) {
+  for (size_t b = 0; b < n_blocks; ++b, record += q8_record_bytes(kTokens)) {
+    const auto& block = tile.blocks[b];
+    unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
+      const typename V::Floats zero = V::one_float(record + 36 * kTokens + 4 * c);
+      unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA {
+        acc[p][c] = V::fma(zero, V::load(block.sum + V::kRows * p, V::kRows), acc[p][c]);
+      });
+      if constexpr (F::kMin || V::template offset_as_min<F>()) {
+        unroll<0, 8 / F::kSpan>([&]<int h>() SAIN_INLINE_LAMBDA {
+          typename V::Floats minus_sum;
+          if constexpr (F::kSpan == 8) {
+            minus_sum = V::negate(V::one_float(record + 40 * kTokens + 4 * c));
+          } else {
+            minus_sum = V::mul(V::one_float(record + 32 * kTokens + 4 * c),
+                               V::to_floats(V::template shifted<0>(record + (48 + 4 * h) * kTokens + 4 * c)));
+          }
+          unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA {
+            acc[p][c] = V::fma(minus_sum, V::load(block.min[h] + V::kRows * p, V::kRows), acc[p][c]);
+          });
+        });
+      }
+    });
+  }
+  unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA {
+    unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
+      V::store(y + c * y_stride + V::kRows * p, acc[p][c], rows_of_part<V>(n_rows, p));
+    });
+  });
+}
+
+/// Adds the products of kGroups tiles, side by side, with a panel of kTokens tokens.
+template <class V, class F, int kGroups, int kTokens>
+__attribute__((noinline)) void multiply_tiles(const Tile* tiles, size_t n_blocks, const uint8_t* record, size_t n_rows,
+                                              float* y, size_t y_stride) {
+  constexpr int kAllParts = kGroups * kParts<V>;
+  typename V::Floats acc[kAllParts][kTokens];
+  unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA {
+    unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA { acc[p][c] = V::zero_floats(); });
+  });
+  for (size_t b = 0; b < n_blocks; ++b, record += q8_record_bytes(kTokens)) {
     unroll<0, 8 / F::kSpan>([&]<int h>() SAIN_INLINE_LAMBDA {
-      typename V::template Dot<F::kBits> dot[kAllParts][kTokens];
+      typename V::template TileDot<F> dot[kAllParts][kTokens];
       unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
-        const typename V::Ints start = offset_term<V, F>(record, kTokens, c, h);
+        const typename V::Ints start =
+            V::template offset_as_min<F>() ? V::zero_ints() : offset_term<V, F>(record, kTokens, c, h);
         unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA { dot[p][c].start(start); });
       });
       unroll<0, F::kSpan>([&]<int i>() SAIN_INLINE_LAMBDA {
         typename V::Codes w[kAllParts];
         unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA {
-          w[p] = V::load_codes(blocks[p / kParts<V> * kTileBlocks].codes[F::kSpan * h + i] +
-                               4 * V::kRows * (p % kParts<V>));
+          w[p] = V::load_codes(tiles[p / kParts<V>].blocks[b].codes[F::kSpan * h + i] + 4 * V::kRows * (p % kParts<V>));
         });
         unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
           const auto four = V::four_bytes(record + 4 * ((F::kSpan * h + i) * kTokens + c));
-          unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA { dot[p][c].template add<i>(w[p], four); });
+          unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA {
+            const float* scale = tiles[p / kParts<V>].blocks[b].scale[h] + V::kRows * (p % kParts<V>);
+            dot[p][c].template add<i>(w[p], four, scale);
+          });
         });
       });
       unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA {
-        const TileBlock& block = blocks[p / kParts<V> * kTileBlocks];
-        constexpr int kRow = V::kRows * (p % kParts<V>);
-        const typename V::Floats scale = V::load(block.scale[h] + kRow, V::kRows);
+        const float* scale = tiles[p / kParts<V>].blocks[b].scale[h] + V::kRows * (p % kParts<V>);
         unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
-          typename V::Floats product = V::mul(scale, V::to_floats(dot[p][c].ints()));
-          if constexpr (F::kMin) {
-            product = V::fnma(V::load(block.min + kRow, V::kRows), V::one_float(record + 40 * kTokens + 4 * c), product);
-          }
-          acc[p][c] = V::fma(V::one_float(record + 32 * kTokens + 4 * c), product, acc[p][c]);
-          if constexpr (h == 8 / F::kSpan - 1) {
-            acc[p][c] = V::fma(V::one_float(record + 36 * kTokens + 4 * c), V::load(block.sum + kRow, V::kRows), acc[p][c]);
-          }
+          acc[p][c] = V::fma(V::one_float(record + 32 * kTokens + 4 * c), dot[p][c].scaled(scale), acc[p][c]);
         });
       });
     });
   }
   unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA {
+    const typename V::Floats scale = V::load(tiles[p / kParts<V>].row_scale + V::kRows * (p % kParts<V>), V::kRows);
+    const size_t rows = rows_of_part<V>(n_rows, p);
     unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
-      V::store(y + c * y_stride + V::kRows * p, acc[p][c], rows_of_part<V>(n_rows, p));
+      float* out = y + c * y_stride + V::kRows * p;
+      V::store(out, V::fma(scale, acc[p][c], V::load(out, rows)), rows);
     });
   });
 }
@@ -337,18 +381,21 @@ void multiply_by_tiles(const GemmPackedArgs& args, size_t group) {
   const size_t group_bytes = args.n_cols / Unit::kElements * sizeof(Unit);
   const size_t n_blocks = args.n_cols / kQ8Block, row = group * kPackedRows, n_rows = args.n_rows - row;
   const uint8_t* weights = static_cast<const uint8_t*>(args.weights) + group * group_bytes;
-  TileBlock* blocks = static_cast<TileBlock*>(args.scratch);
+  Tile* tiles = static_cast<Tile*>(args.scratch);
   for (size_t first = 0; first < n_blocks; first += kTileBlocks) {
     const size_t n = n_blocks - first < kTileBlocks ? n_blocks - first : kTileBlocks;
-    for (size_t g = 0; g < kGroups; ++g) {
-      unpack_tile<V, Unit>(weights + g * group_bytes, first, n, blocks + g * kTileBlocks);
-    }
+    for (size_t g = 0; g < kGroups; ++g) unpack_tile<V, Unit>(weights + g * group_bytes, first, n, tiles[g]);
     const uint8_t* panel = static_cast<const uint8_t*>(args.panels);
     for (size_t token = 0; token < args.n_tokens; token += V::kPanel) {
       const size_t width = args.n_tokens - token < V::kPanel ? args.n_tokens - token : V::kPanel;
+      float* y = args.y + token * args.y_stride + row;
       with_constant<V::kPanel>(width, [&]<int kTokens>() {
-        tile<V, F, kGroups, kTokens>(blocks, n, panel + first * q8_record_bytes(kTokens), first == 0, n_rows,
-                                     args.y + token * args.y_stride + row, args.y_stride);
+        const uint8_t* record = panel + first * q8_record_bytes(kTokens);
+        for (size_t g = 0; g < kGroups; ++g) {
+          correct<V, F, kTokens>(tiles[g], n, record, first == 0, n_rows - g * kPackedRows, y + g * kPackedRows,
+                                 args.y_stride);
+        }
+        multiply_tiles<V, F, kGroups, kTokens>(tiles, n, record, n_rows, y, args.y_stride);
       });
       panel += n_blocks * q8_record_bytes(width);
     }
@@ -377,7 +424,7 @@ constexpr GemmPacked gemm_packed_table() {
   table.by_type[static_cast<size_t>(DType::kQ5_K)] = gemm<V, PackedQ5_K>;
   table.by_type[static_cast<size_t>(DType::kQ6_K)] = gemm<V, PackedQ6_K>;
   table.panel_tokens = V::kPanel;
-  table.scratch_bytes = V::kTileGroups * kTileBlocks * sizeof(TileBlock);
+  table.scratch_bytes = V::kTileGroups * sizeof(Tile);
   table.group_step = V::kTileGroups;
   return table;
 }

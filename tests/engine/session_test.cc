@@ -283,6 +283,9 @@ TEST_F(SessionTest, StopRequestEndsGenerationAtOnceAndTheConversationGoesOn) {
 }
 
 TEST_F(SessionTest, StopRequestIsSeenBetweenBatches) {
+  TinyModel long_context;
+  long_context.set("context_length", uint32_t{1024});
+  load(long_context);
   Session s = session();
   constexpr size_t kTokens = 500;  // more than a batch
   std::stop_source stop;

@@ -197,7 +197,7 @@ __attribute__((noinline)) void direct(const Unit* unit, size_t n_units, const ui
             const typename V::Floats product = V::mul(scale, V::to_floats(dot[p][c].ints()));
             acc[p][c] = V::fma(V::one_float(record + 32 * kTokens + 4 * c), product, acc[p][c]);
             if constexpr (F::kMin) {
-              acc[p][c] = V::fnma(V::one_float(record + 40 * kTokens + 4 * c), scales[p].min, acc[p][c]);
+              acc[p][c] = V::fma(V::one_float(record + 40 * kTokens + 4 * c), scales[p].min, acc[p][c]);
             }
           });
         });
@@ -288,7 +288,7 @@ __attribute__((noinline)) void correct(const Tile& tile, size_t n_blocks, const 
         unroll<0, 8 / F::kSpan>([&]<int h>() SAIN_INLINE_LAMBDA {
           typename V::Floats minus_sum;
           if constexpr (F::kSpan == 8) {
-            minus_sum = V::negate(V::one_float(record + 40 * kTokens + 4 * c));
+            minus_sum = V::one_float(record + 40 * kTokens + 4 * c);
           } else {
             minus_sum = V::mul(V::one_float(record + 32 * kTokens + 4 * c),
                                V::to_floats(V::template shifted<0>(record + (48 + 4 * h) * kTokens + 4 * c)));

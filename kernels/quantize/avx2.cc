@@ -54,7 +54,7 @@ inline void quantize_block(const float* y, size_t n_tokens, uint8_t* out, uint8_
   const __m128 tainted = _mm_add_ps(_mm256_castps256_ps128(taint), _mm256_extractf128_ps(taint, 1));
   const __m128 tainted2 = _mm_add_ps(tainted, _mm_movehl_ps(tainted, tainted));
   const float finite = _mm_cvtss_f32(_mm_add_ss(tainted2, _mm_movehdup_ps(tainted2)));
-  const float floats[3] = {scale, zero + finite, scale * static_cast<float>(first + last)};
+  const float floats[3] = {scale, zero + finite, -scale * static_cast<float>(first + last)};
   const int32_t negated[3] = {-(first + last), -first, -last};
   for (size_t i = 0; i < 3; ++i) {
     __builtin_memcpy(tail + 4 * i * n_tokens, &floats[i], 4);

@@ -30,7 +30,7 @@ void quantize_panel_scalar(const float* x, size_t stride, size_t n_tokens, size_
         halves[i / 16] += code;
         check += y[i] * 0;
       }
-      const float floats[3] = {scale, check, scale * static_cast<float>(halves[0] + halves[1])};
+      const float floats[3] = {scale, check, -scale * static_cast<float>(halves[0] + halves[1])};
       const int32_t sums[3] = {-(halves[0] + halves[1]), -halves[0], -halves[1]};
       uint8_t* tail = record + kQ8Block * n_tokens + 4 * c;
       for (size_t i = 0; i < 3; ++i) {

@@ -54,7 +54,7 @@ TEST(Quantize, ErrsByHalfAStepAtMost) {
         EXPECT_NEAR(scale * q + zero, y[i], scale * 0.501f);
         sum += q;
       }
-      EXPECT_EQ(field(panel, b, 4, 2, c), scale * sum);
+      EXPECT_EQ(field(panel, b, 4, 2, c), -scale * sum);
       int32_t negated[3];
       for (size_t i = 0; i < 3; ++i) {
         const float bits = field(panel, b, 4, 3 + i, c);

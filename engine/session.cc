@@ -103,7 +103,7 @@ Result<Session> Session::create(const Model& model, ThreadPool& pool, const Sess
   }
   const KvType kv_type = options.precision == Precision::kExact ? KvType::kF32 : KvType::kF16;
   try {
-    SAIN_ASSIGN_OR_RETURN(cpu::Forward forward, cpu::Forward::create(model, pool, options.context_length));
+    SAIN_ASSIGN_OR_RETURN(cpu::Forward forward, cpu::Forward::create(model, pool));
     SAIN_ASSIGN_OR_RETURN(KvCache cache,
                           KvCache::create(model.config(), model.config().n_layers, options.context_length, kv_type));
     auto state =

@@ -13,7 +13,8 @@ Isa machine_isa() {
   // F16C, which clang 14 cannot ask for, is older than AVX2 and in every processor that has that.
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512vnni");
   if (avx2) return avx512 ? Isa::kAvx512 : Isa::kAvx2;
 #endif
   return Isa::kScalar;

@@ -410,33 +410,38 @@ class Flash {
 
   template <size_t kRows>
   static void values_of_few(const AttentionArgs& args, const char* values, Visible any, const AttentionScratch& s) {
-    // As many columns as there are registers for sums; several chains of additions even for one row.
-    constexpr size_t kSums = kTileRows * kTilePanels * kPanelVectors;
+    // As many columns at once as there are registers for sums. A row of values that needs several turns is read in
+    // pieces; turns of 16 positions keep these close enough in time for the processor's own prefetch.
+    constexpr size_t kSums = kTileRows * kTilePanels * kPanelVectors, kTurn = 16;
     constexpr size_t kWide = 64 / kLanes, kNarrow = 32 / kLanes, kLeast = 16 / kLanes;
-    size_t i = 0;
-    if constexpr (kRows * kWide <= kSums) {
-      for (; i + 64 <= args.head_dim; i += 64) value_columns<kRows, kWide>(args, values, any, s, i);
-    }
-    if constexpr (kRows * kNarrow <= kSums) {
-      for (; i < args.head_dim; i += 32) value_columns<kRows, kNarrow>(args, values, any, s, i);
-    } else {
-      for (; i < args.head_dim; i += 16) value_columns<kRows, kLeast>(args, values, any, s, i);
+    for (Visible turn = {any.begin, any.begin}; turn.end < any.end; turn.begin = turn.end) {
+      turn.end = any.end - turn.begin < kTurn ? any.end : turn.begin + kTurn;
+      const bool is_first = turn.begin == any.begin;
+      size_t i = 0;
+      if constexpr (kRows * kWide <= kSums) {
+        for (; i + 64 <= args.head_dim; i += 64) value_columns<kRows, kWide>(args, values, turn, is_first, s, i);
+      }
+      if constexpr (kRows * kNarrow <= kSums) {
+        for (; i < args.head_dim; i += 32) value_columns<kRows, kNarrow>(args, values, turn, is_first, s, i);
+      } else {
+        for (; i < args.head_dim; i += 16) value_columns<kRows, kLeast>(args, values, turn, is_first, s, i);
+      }
     }
   }
 
-  /// The columns [i, i + kVectors * kLanes) of all rows' sums.
+  /// The columns [i, i + kVectors * kLanes) of all rows' sums take in the positions of `turn`, the step's first or not.
   template <size_t kRows, size_t kVectors>
-  static void value_columns(const AttentionArgs& args, const char* values, Visible any, const AttentionScratch& s,
-                            size_t i) {
+  static void value_columns(const AttentionArgs& args, const char* values, Visible turn, bool is_first,
+                            const AttentionScratch& s, size_t i) {
     const size_t columns = attention_padded(args.head_dim);
     F sum[kRows][kVectors];
     for (size_t r = 0; r < kRows; ++r) {
-      const F keep = S::set1(s.keep[r]);
+      const F keep = S::set1(is_first ? s.keep[r] : 1.0f);
       for (size_t v = 0; v < kVectors; ++v) {
         sum[r][v] = S::mul(keep, S::load(s.sums + r * columns + i + v * kLanes));
       }
     }
-    for (size_t j = any.begin; j < any.end; ++j) {
+    for (size_t j = turn.begin; j < turn.end; ++j) {
       const char* value = values + j * args.row_stride;
       F weight[kRows];
       for (size_t r = 0; r < kRows; ++r) weight[r] = S::set1(s.scores[r * kAttentionBlock + j]);

@@ -109,9 +109,7 @@ void Forward::embed(std::span<const Token> tokens) {
   const float scale = model_->config().embedding_scale;
   for (size_t t = 0; t < n_; ++t) {
     dequantize(embedding.row(static_cast<size_t>(tokens[t])), x_.row(t), x_.cols);
-    if (scale != 1) {
-      for (size_t i = 0; i < x_.cols; ++i) x_.row(t)[i] *= scale;
-    }
+    if (scale != 1) model_->kernels().elementwise.scale(scale, x_.row(t), x_.cols);
   }
 }
 
@@ -151,9 +149,7 @@ void Forward::norm(const MatrixView<float>& x, const WeightVector& weight, const
 /// x += delta, which is normalised first where the model says so (gemma).
 void Forward::add_residual(const MatrixView<float>& delta, const WeightVector& post_norm) {
   if (!post_norm.empty()) norm(delta, post_norm, delta);
-  for (size_t t = 0; t < n_; ++t) {
-    for (size_t i = 0; i < x_.cols; ++i) x_.row(t)[i] += delta.row(t)[i];
-  }
+  for (size_t t = 0; t < n_; ++t) model_->kernels().elementwise.add(delta.row(t), x_.row(t), x_.cols);
 }
 
 /// Normalises the heads of q and k (where the model does), turns them to their positions, and stores k and v.

@@ -43,6 +43,41 @@ struct Avx2 {
     return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
   }
 
+  // Sums in double.
+  using D = __m256d;
+  static D zero_d() { return _mm256_setzero_pd(); }
+  static D add_d(D a, D b) { return _mm256_add_pd(a, b); }
+  static void add_squares(F x, D& low, D& high) {
+    const D x_low = _mm256_cvtps_pd(_mm256_castps256_ps128(x)), x_high = _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));
+    low = _mm256_fmadd_pd(x_low, x_low, low);
+    high = _mm256_fmadd_pd(x_high, x_high, high);
+  }
+  static void add_to(F x, D& low, D& high) {
+    low = _mm256_add_pd(low, _mm256_cvtps_pd(_mm256_castps256_ps128(x)));
+    high = _mm256_add_pd(high, _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)));
+  }
+  static double sum_d(D x) {
+    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd(x, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+  }
+
+  // Pairs of neighbours.
+  static F even_twice(F x) { return _mm256_moveldup_ps(x); }       // x0 x0 x2 x2 ...
+  static F odd_twice(F x) { return _mm256_movehdup_ps(x); }        // x1 x1 x3 x3 ...
+  static F swap_pairs(F x) { return _mm256_permute_ps(x, 0xb1); }  // x1 x0 x3 x2 ...
+  static F sub_add(F a, F b) { return _mm256_addsub_ps(a, b); }    // a0 - b0, a1 + b1, ...
+  /// The even (odd) elements of low and high, in order.
+  static F evens(F low, F high) { return in_order(_mm256_shuffle_ps(low, high, 0x88)); }
+  static F odds(F low, F high) { return in_order(_mm256_shuffle_ps(low, high, 0xdd)); }
+
+  /// x where it is finite.
+  static F finite_or(F x, F otherwise) {
+    const F magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
+    const F is_finite = _mm256_cmp_ps(magnitude, _mm256_set1_ps(__builtin_inff()), _CMP_LT_OQ);
+    return _mm256_blendv_ps(otherwise, x, is_finite);
+  }
+  static bool any_equal(F a, F b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_EQ_OQ)) != 0; }
+
   static float sum(F x) {
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
     four = _mm_add_ps(four, _mm_movehl_ps(four, four));
@@ -98,6 +133,7 @@ struct Avx2 {
   static F set1_f16(uint16_t x) { return _mm256_set1_ps(_cvtsh_ss(x)); }
 
  private:
+  static F in_order(F x) { return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(x), 0xd8)); }
   static __m256i first(size_t n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   }

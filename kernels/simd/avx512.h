@@ -40,6 +40,43 @@ struct Avx512 {
     return _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23));
   }
 
+  // Sums in double.
+  using D = __m512d;
+  static D zero_d() { return _mm512_setzero_pd(); }
+  static D add_d(D a, D b) { return _mm512_add_pd(a, b); }
+  static void add_squares(F x, D& low, D& high) {
+    const D x_low = _mm512_cvtps_pd(_mm512_castps512_ps256(x)), x_high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
+    low = _mm512_fmadd_pd(x_low, x_low, low);
+    high = _mm512_fmadd_pd(x_high, x_high, high);
+  }
+  static void add_to(F x, D& low, D& high) {
+    low = _mm512_add_pd(low, _mm512_cvtps_pd(_mm512_castps512_ps256(x)));
+    high = _mm512_add_pd(high, _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)));
+  }
+  static double sum_d(D x) {
+    const __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(x), _mm512_extractf64x4_pd(x, 1));
+    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+  }
+
+  // Pairs of neighbours.
+  static F even_twice(F x) { return _mm512_moveldup_ps(x); }       // x0 x0 x2 x2 ...
+  static F odd_twice(F x) { return _mm512_movehdup_ps(x); }        // x1 x1 x3 x3 ...
+  static F swap_pairs(F x) { return _mm512_permute_ps(x, 0xb1); }  // x1 x0 x3 x2 ...
+  static F sub_add(F a, F b) {                                     // a0 - b0, a1 + b1, ...
+    return _mm512_mask_sub_ps(_mm512_add_ps(a, b), 0x5555, a, b);
+  }
+  /// The even (odd) elements of low and high, in order.
+  static F evens(F low, F high) { return in_order(_mm512_shuffle_ps(low, high, 0x88)); }
+  static F odds(F low, F high) { return in_order(_mm512_shuffle_ps(low, high, 0xdd)); }
+
+  /// x where it is finite.
+  static F finite_or(F x, F otherwise) {
+    const __mmask16 is_finite = _mm512_cmp_ps_mask(_mm512_abs_ps(x), _mm512_set1_ps(__builtin_inff()), _CMP_LT_OQ);
+    return _mm512_mask_blend_ps(is_finite, otherwise, x);
+  }
+  static bool any_equal(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ) != 0; }
+
   static float sum(F x) {
     const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -104,6 +141,10 @@ struct Avx512 {
   static F set1_f16(uint16_t x) { return _mm512_set1_ps(_cvtsh_ss(x)); }
 
  private:
+  static F in_order(F x) {
+    const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+    return _mm512_castpd_ps(_mm512_permutexvar_pd(order, _mm512_castps_pd(x)));
+  }
   static __mmask16 first(size_t n) { return static_cast<__mmask16>((1u << n) - 1); }
   static __m256 halves(F x) { return _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1)); }
 };

@@ -120,7 +120,8 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
                                      std::stop_token stop, TokenSink& sink) {
   State& s = *state_;
   SAIN_RETURN_IF_ERROR(s.check(tokens, s.room()));
-  SAIN_ASSIGN_OR_RETURN(Sampler sampler, Sampler::create(options.sampler, s.model->tokenizer()));
+  SAIN_ASSIGN_OR_RETURN(Sampler sampler,
+                        Sampler::create(options.sampler, s.model->tokenizer(), s.model->kernels().reduce));
   SAIN_ASSIGN_OR_RETURN(StopStrings stop_strings, StopStrings::create(options.stop_strings));
   StreamDecoder decoder(s.model->tokenizer());
   Generation result;

@@ -7,8 +7,7 @@
 //   s_p = scale * <query(t, h), key(p)>;   if soft_cap != 0:  s_p = soft_cap * tanh(s_p / soft_cap)
 //   out(t, h) = sum_p e^(s_p - max s) value(p) / sum_p e^(s_p - max s)
 //
-// or zeros where t sees nothing. A NaN among what a token sees makes its out NaN; one in a value of the block's own
-// tokens may do so for earlier tokens of the block, too.
+// or zeros where t sees nothing. A NaN among what a token sees makes its out NaN, and no other token's.
 #pragma once
 
 #include <stddef.h>

@@ -126,7 +126,9 @@ class Flash {
     };
     const Visible any = visible_to(0, n_rows);
     if (any.begin >= any.end) return;
-    if (n_rows <= kFewRows && args.head_dim % 32 == 0) {
+    const Visible last = visible(n_rows - 1);
+    const bool all_see_any = visible(0).end == any.end && last.begin == any.begin;
+    if (n_rows <= kFewRows && args.head_dim % 32 == 0 && all_see_any) {
       few_rows([&](auto count) { scores_of_few<decltype(count)::kValue>(args, keys, any, s); }, n_rows);
       exponentials(args, visible, any, s);
       few_rows([&](auto count) { values_of_few<decltype(count)::kValue>(args, values, any, s); }, n_rows);
@@ -135,7 +137,7 @@ class Flash {
       scores_of_many(args, visible_to, s);
       exponentials(args, visible, any, s);
       pack_values(args, values, n, s.values);
-      values_of_many(args, visible_to, s);
+      values_of_many(args, visible, s);
     }
   }
 
@@ -272,25 +274,37 @@ class Flash {
     }
   }
 
-  template <class VisibleTo>
-  static void values_of_many(const AttentionArgs& args, const VisibleTo& visible_to, const AttentionScratch& s) {
+  template <class VisibleToRow>
+  static void values_of_many(const AttentionArgs& args, const VisibleToRow& visible, const AttentionScratch& s) {
     const size_t n_rows = args.n_tokens * args.group, columns = attention_padded(args.head_dim);
+    const float one = 1;
     for (size_t c = 0; c < columns; c += kTilePanels * kAttentionPanel) {
+      const auto add = [&](size_t row, size_t count, Visible seen, const float* keep) {
+        const Product product = {s.scores + row * kAttentionBlock + seen.begin,
+                                 kAttentionBlock,
+                                 seen.end > seen.begin ? seen.end - seen.begin : 0,
+                                 s.values + c * kAttentionBlock + seen.begin * kAttentionPanel,
+                                 kAttentionBlock * kAttentionPanel,
+                                 s.sums + row * columns + c,
+                                 columns,
+                                 keep};
+        multiply(product, count, (columns - c) / kAttentionPanel);
+      };
       for (size_t r = 0; r < n_rows; r += kTileRows) {
         const size_t count = n_rows - r < kTileRows ? n_rows - r : kTileRows;
-        const Visible seen = visible_to(r, count);
-        if (seen.begin >= seen.end) continue;  // then keep is 1
-        const float* weights = s.scores + r * kAttentionBlock + seen.begin;
-        const float* values = s.values + c * kAttentionBlock + seen.begin * kAttentionPanel;
-        const Product product = {weights,
-                                 kAttentionBlock,
-                                 seen.end - seen.begin,
-                                 values,
-                                 kAttentionBlock * kAttentionPanel,
-                                 s.sums + r * columns + c,
-                                 columns,
-                                 s.keep + r};
-        multiply(product, count, (columns - c) / kAttentionPanel);
+        const Visible first = visible(r), last = visible(r + count - 1);
+        if (first.begin == first.end && last.begin == last.end) continue;  // then keep is 1
+        // What all rows see goes as a tile, the rest row by row: 0 times a value that is NaN would be NaN.
+        const Visible common = {last.begin, first.end > last.begin ? first.end : last.begin};
+        add(r, count, common, s.keep + r);
+        if (first.begin == last.begin && first.end == last.end) continue;
+        for (size_t row = r; row < r + count; ++row) {
+          const Visible seen = visible(row);
+          const Visible before = {seen.begin, seen.end < common.begin ? seen.end : common.begin};
+          const Visible after = {seen.begin > common.end ? seen.begin : common.end, seen.end};
+          if (before.begin < before.end) add(row, 1, before, &one);
+          if (after.begin < after.end) add(row, 1, after, &one);
+        }
       }
     }
   }

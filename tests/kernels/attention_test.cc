@@ -276,12 +276,24 @@ TEST_P(AttentionTest, LargeScoresDoNotOverflow) {
 }
 
 TEST_P(AttentionTest, NanReachesThoseWhoSeeItOnly) {
-  for (const size_t n_tokens : {1, 12}) {
-    Problem problem({32, 1, n_tokens, 100}, KvType::kF32);
-    const float nan = std::nanf("");
-    std::memcpy(problem.keys.data() + 93 * problem.row_bytes, &nan, sizeof(nan));
-    const auto out = problem.run(GetParam(), problem.ranges()).out;
-    for (size_t t = 0; t < n_tokens; ++t) EXPECT_EQ(std::isnan(out[t * 32]), 100 - n_tokens + t >= 93) << t;
+  for (const size_t n_tokens : {1, 2, 4, 12, 40}) {
+    for (const size_t group : {1, 2, 3}) {
+      for (const size_t window : {0, 5, 30}) {
+        for (const size_t at : {63, 64, 80, 93, 99}) {
+          for (const bool in_values : {false, true}) {
+            Problem problem({32, group, n_tokens, 100, window}, KvType::kF32);
+            const float nan = std::nanf("");
+            std::memcpy((in_values ? problem.values : problem.keys).data() + at * problem.row_bytes, &nan, sizeof(nan));
+            const auto out = problem.run(GetParam(), problem.ranges()).out;
+            for (size_t r = 0; r < problem.n_rows; ++r) {
+              const size_t end = 100 - n_tokens + r / group + 1;
+              const bool sees = at < end && (window == 0 || at + window >= end);
+              EXPECT_EQ(std::isnan(out[r * 32]), sees) << problem.shape << ", row " << r << ", NaN at " << at;
+            }
+          }
+        }
+      }
+    }
   }
 }
 

@@ -9,64 +9,14 @@
 #pragma once
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "kernels/attention/attention.h"
 #include "kernels/attention/layout.h"
-#include "kernels/blocks.h"
+#include "kernels/attention/rows.h"
 #include "kernels/simd/exp.h"
 
 namespace sain::kernels {
 namespace {
-
-// The types of a cached row: load<S>(row, i) gives S::kLanes elements from i on, a multiple of S::kLanes;
-// load_first<S>(row, i, n) the first n of them and then numbers that nobody uses.
-
-struct RowF32 {
-  template <class S>
-  static typename S::F load(const void* row, size_t i) {
-    return S::load(static_cast<const float*>(row) + i);
-  }
-  template <class S>
-  static typename S::F load_first(const void* row, size_t i, size_t n) {
-    return S::load_first(static_cast<const float*>(row) + i, n);
-  }
-};
-
-struct RowF16 {
-  template <class S>
-  static typename S::F load(const void* row, size_t i) {
-    return S::load_f16(static_cast<const uint16_t*>(row) + i);
-  }
-  template <class S>
-  static typename S::F load_first(const void* row, size_t i, size_t n) {
-    return S::load_first_f16(static_cast<const uint16_t*>(row) + i, n);
-  }
-};
-
-struct RowQ8_0 {
-  template <class S>
-  static typename S::F load(const void* row, size_t i) {
-    const BlockQ8_0& block = static_cast<const BlockQ8_0*>(row)[i / 32];
-    return S::mul(S::set1_f16(block.d), S::load_i8(block.qs + i % 32));
-  }
-  template <class S>
-  static typename S::F load_first(const void* row, size_t i, size_t) {
-    return load<S>(row, i);  // the last block is whole
-  }
-};
-
-struct RowQ4_0 {
-  template <class S>
-  static typename S::F load(const void* row, size_t i) {
-    const BlockQ4_0& block = static_cast<const BlockQ4_0*>(row)[i / 32];
-    return S::mul(S::set1_f16(block.d), S::load_nibbles(block.qs + i % 16, i % 32 < 16 ? 0 : 4));
-  }
-  template <class S>
-  static typename S::F load_first(const void* row, size_t i, size_t) {
-    return load<S>(row, i);
-  }
-};
 
 /// Attention over rows of type Row. S also says how the registers are used: a tile has up to kTileRows rows and
 /// kTilePanels panels, and up to kFewRows rows go without panels.
@@ -194,8 +144,8 @@ class Flash {
 
   template <bool kWhole>
   static F load_element(const char* row, size_t i, size_t head_dim) {
-    if (kWhole || i + kLanes <= head_dim) return Row::template load<S>(row, i);
-    return i < head_dim ? Row::template load_first<S>(row, i, head_dim - i) : S::zero();
+    if (kWhole || i + kLanes <= head_dim) return Row::template load<S>(row, i / 32, i % 32);
+    return i < head_dim ? Row::template load_first<S>(row, i / 32, i % 32, head_dim - i) : S::zero();
   }
 
   /// kLanes keys from `key` on, as kLanes columns of a panel. kWhole: there are as many, and head_dim is a multiple.
@@ -405,7 +355,7 @@ class Flash {
     for (size_t i = 0; i < args.head_dim; i += 32) {
       for (size_t l = 0; l < kKeys; ++l) {
         for (size_t c = 0; c < 32; c += kLanes) {
-          const F x = Row::template load<S>(key + l * args.row_stride, i + c);
+          const F x = Row::template load<S>(key + l * args.row_stride, i / 32, c);
           for (size_t r = 0; r < kRows; ++r) {
             sum[r][l] = S::fma(x, S::load(queries + r * args.head_dim + i + c), sum[r][l]);
           }
@@ -427,45 +377,49 @@ class Flash {
     // As many columns at once as there are registers for sums. A row of values that needs several turns is read in
     // pieces; turns of 16 positions keep these close enough in time for the processor's own prefetch.
     constexpr size_t kSums = kTileRows * kTilePanels * kPanelVectors, kTurn = 16;
-    constexpr size_t kWide = 64 / kLanes, kNarrow = 32 / kLanes, kLeast = 16 / kLanes;
+    constexpr size_t kWide = 64 / kLanes, kNarrow = 32 / kLanes;
     for (Visible turn = {any.begin, any.begin}; turn.end < any.end; turn.begin = turn.end) {
       turn.end = any.end - turn.begin < kTurn ? any.end : turn.begin + kTurn;
       const bool is_first = turn.begin == any.begin;
       size_t i = 0;
       if constexpr (kRows * kWide <= kSums) {
-        for (; i + 64 <= args.head_dim; i += 64) value_columns<kRows, kWide>(args, values, turn, is_first, s, i);
+        for (; i + 64 <= args.head_dim; i += 64) value_columns<kRows, kWide>(args, values, turn, is_first, s, 0, i);
       }
-      if constexpr (kRows * kNarrow <= kSums) {
-        for (; i < args.head_dim; i += 32) value_columns<kRows, kNarrow>(args, values, turn, is_first, s, i);
-      } else {
-        for (; i < args.head_dim; i += 16) value_columns<kRows, kLeast>(args, values, turn, is_first, s, i);
+      for (; i < args.head_dim; i += 32) {
+        if constexpr (kRows * kNarrow <= kSums) {
+          value_columns<kRows, kNarrow>(args, values, turn, is_first, s, 0, i);
+        } else {
+          value_columns<(kRows + 1) / 2, kNarrow>(args, values, turn, is_first, s, 0, i);
+          value_columns<kRows / 2, kNarrow>(args, values, turn, is_first, s, (kRows + 1) / 2, i);
+        }
       }
     }
   }
 
-  /// The columns [i, i + kVectors * kLanes) of all rows' sums take in the positions of `turn`, the step's first or not.
+  /// The columns [i, i + kVectors * kLanes), i a multiple of 32, of the sums of rows [row, row + kRows) take in the
+  /// positions of `turn`, the step's first or not.
   template <size_t kRows, size_t kVectors>
   static void value_columns(const AttentionArgs& args, const char* values, Visible turn, bool is_first,
-                            const AttentionScratch& s, size_t i) {
+                            const AttentionScratch& s, size_t row, size_t i) {
     const size_t columns = attention_padded(args.head_dim);
     F sum[kRows][kVectors];
     for (size_t r = 0; r < kRows; ++r) {
-      const F keep = S::set1(is_first ? s.keep[r] : 1.0f);
+      const F keep = S::set1(is_first ? s.keep[row + r] : 1.0f);
       for (size_t v = 0; v < kVectors; ++v) {
-        sum[r][v] = S::mul(keep, S::load(s.sums + r * columns + i + v * kLanes));
+        sum[r][v] = S::mul(keep, S::load(s.sums + (row + r) * columns + i + v * kLanes));
       }
     }
     for (size_t j = turn.begin; j < turn.end; ++j) {
       const char* value = values + j * args.row_stride;
       F weight[kRows];
-      for (size_t r = 0; r < kRows; ++r) weight[r] = S::set1(s.scores[r * kAttentionBlock + j]);
+      for (size_t r = 0; r < kRows; ++r) weight[r] = S::set1(s.scores[(row + r) * kAttentionBlock + j]);
       for (size_t v = 0; v < kVectors; ++v) {
-        const F x = Row::template load<S>(value, i + v * kLanes);
+        const F x = Row::template load<S>(value, i / 32 + v * kLanes / 32, v * kLanes % 32);
         for (size_t r = 0; r < kRows; ++r) sum[r][v] = S::fma(weight[r], x, sum[r][v]);
       }
     }
     for (size_t r = 0; r < kRows; ++r) {
-      for (size_t v = 0; v < kVectors; ++v) S::store(s.sums + r * columns + i + v * kLanes, sum[r][v]);
+      for (size_t v = 0; v < kVectors; ++v) S::store(s.sums + (row + r) * columns + i + v * kLanes, sum[r][v]);
     }
   }
 

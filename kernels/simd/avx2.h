@@ -127,7 +127,8 @@ struct Avx2 {
   /// The low (shift 0) or high (4) halves of the first bytes at x, each less 8.
   static F load_nibbles(const uint8_t* x, int shift) {
     const __m256i bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(x)));
-    const __m256i nibbles = _mm256_and_si256(_mm256_srl_epi32(bytes, _mm_cvtsi32_si128(shift)), _mm256_set1_epi32(15));
+    const __m256i shifted = shift == 0 ? bytes : _mm256_srli_epi32(bytes, 4);
+    const __m256i nibbles = _mm256_and_si256(shifted, _mm256_set1_epi32(15));
     return _mm256_cvtepi32_ps(_mm256_sub_epi32(nibbles, _mm256_set1_epi32(8)));
   }
   static F set1_f16(uint16_t x) { return _mm256_set1_ps(_cvtsh_ss(x)); }

@@ -135,7 +135,8 @@ struct Avx512 {
   /// The low (shift 0) or high (4) halves of the first bytes at x, each less 8.
   static F load_nibbles(const uint8_t* x, int shift) {
     const __m512i bytes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)));
-    const __m512i nibbles = _mm512_and_si512(_mm512_srl_epi32(bytes, _mm_cvtsi32_si128(shift)), _mm512_set1_epi32(15));
+    const __m512i shifted = shift == 0 ? bytes : _mm512_srli_epi32(bytes, 4);
+    const __m512i nibbles = _mm512_and_si512(shifted, _mm512_set1_epi32(15));
     return _mm512_cvtepi32_ps(_mm512_sub_epi32(nibbles, _mm512_set1_epi32(8)));
   }
   static F set1_f16(uint16_t x) { return _mm512_set1_ps(_cvtsh_ss(x)); }

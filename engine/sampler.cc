@@ -69,21 +69,23 @@ Status Sampler::validate(const SamplerOptions& options, size_t vocab_size) {
   return check_range("temperature", options.temperature, 0.0f, kMax);
 }
 
-Sampler::Sampler(const SamplerOptions& options, size_t vocab_size)
-    : options_(options), counts_(vocab_size), random_(options.seed) {
+Sampler::Sampler(const SamplerOptions& options, size_t vocab_size, const kernels::Reduce& reduce)
+    : options_(options), reduce_(reduce), counts_(vocab_size), random_(options.seed) {
   if (options_.temperature == 0) return;
   candidates_.reserve(vocab_size);
   scratch_.reserve(vocab_size);
 }
 
-Result<Sampler> Sampler::create(const SamplerOptions& options, const formats::Tokenizer& tokenizer) {
-  return create(options, tokenizer.vocab_size(), [&](Token token) { return tokenizer.piece(token); });
+Result<Sampler> Sampler::create(const SamplerOptions& options, const formats::Tokenizer& tokenizer,
+                                const kernels::Reduce& reduce) {
+  return create(
+      options, tokenizer.vocab_size(), [&](Token token) { return tokenizer.piece(token); }, reduce);
 }
 
 Result<Sampler> Sampler::create(const SamplerOptions& options, size_t vocab_size,
-                                const std::function<std::string(Token)>& piece) {
+                                const std::function<std::string(Token)>& piece, const kernels::Reduce& reduce) {
   SAIN_RETURN_IF_ERROR(validate(options, vocab_size));
-  Sampler sampler(options, vocab_size);
+  Sampler sampler(options, vocab_size, reduce);
   if (options.dry_multiplier > 0) {
     sampler.is_dry_breaker_.resize(vocab_size);
     for (size_t i = 0; i < vocab_size; ++i) {
@@ -108,7 +110,7 @@ Token Sampler::sample(std::span<float> logits, std::span<const Token> history) {
              .allowed_length = options_.dry_allowed_length,
              .last_n = options_.dry_last_n},
             is_dry_breaker_, counts_, match_length_);
-  if (options_.temperature == 0) return greedy(logits);
+  if (options_.temperature == 0) return static_cast<Token>(reduce_.argmax(logits.data(), logits.size()));
 
   if (options_.top_k > 0) {
     collect_top_k(logits, static_cast<size_t>(options_.top_k), candidates_);

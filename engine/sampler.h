@@ -12,6 +12,7 @@
 #include "engine/sampling/truncation.h"
 #include "formats/result.h"
 #include "formats/tokenizer.h"
+#include "kernels/reduce/reduce.h"
 
 namespace sain::engine {
 
@@ -50,12 +51,14 @@ class Sampler {
   /// Errors: kInvalidArgument naming the field and its value.
   static Status validate(const SamplerOptions& options, size_t vocab_size);
 
-  /// Errors: those of validate().
-  static Result<Sampler> create(const SamplerOptions& options, const formats::Tokenizer& tokenizer);
+  /// `reduce`: the kernels that go over the vocabulary; all of them choose alike. Errors: those of validate().
+  static Result<Sampler> create(const SamplerOptions& options, const formats::Tokenizer& tokenizer,
+                                const kernels::Reduce& reduce);
 
   /// As above, for a vocabulary that is not a tokenizer's. `piece` gives a token's text and is asked only for DRY.
   static Result<Sampler> create(const SamplerOptions& options, size_t vocab_size,
-                                const std::function<std::string(Token)>& piece);
+                                const std::function<std::string(Token)>& piece,
+                                const kernels::Reduce& reduce = kernels::select_reduce(kernels::Isa::kScalar));
 
   /// Picks a token. `logits` (vocab size; what lies beyond is never chosen) is changed in place; `history` is prompt
   /// and output so far, oldest first. Greedy ties go to the lowest id. Non-finite logits are never chosen unless all
@@ -65,9 +68,10 @@ class Sampler {
   const SamplerOptions& options() const { return options_; }
 
  private:
-  Sampler(const SamplerOptions& options, size_t vocab_size);
+  Sampler(const SamplerOptions& options, size_t vocab_size, const kernels::Reduce& reduce);
 
   SamplerOptions options_;
+  kernels::Reduce reduce_;
   std::vector<Candidate> candidates_;    // (vocab)
   std::vector<Candidate> scratch_;       // (vocab)
   std::vector<uint8_t> is_dry_breaker_;  // (vocab); empty without DRY

@@ -105,8 +105,7 @@ Result<Session> Session::create(const Model& model, ThreadPool& pool, const Sess
   const cpu::Arithmetic arithmetic =
       options.precision == Precision::kExact ? cpu::Arithmetic::kF32 : cpu::Arithmetic::kInt8;
   try {
-    SAIN_ASSIGN_OR_RETURN(cpu::Forward forward,
-                          cpu::Forward::create(model, pool, arithmetic, options.context_length));
+    SAIN_ASSIGN_OR_RETURN(cpu::Forward forward, cpu::Forward::create(model, pool, arithmetic));
     SAIN_ASSIGN_OR_RETURN(KvCache cache,
                           KvCache::create(model.config(), model.config().n_layers, options.context_length, kv_type));
     auto state =
@@ -123,7 +122,8 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
                                      std::stop_token stop, TokenSink& sink) {
   State& s = *state_;
   SAIN_RETURN_IF_ERROR(s.check(tokens, s.room()));
-  SAIN_ASSIGN_OR_RETURN(Sampler sampler, Sampler::create(options.sampler, s.model->tokenizer()));
+  SAIN_ASSIGN_OR_RETURN(Sampler sampler,
+                        Sampler::create(options.sampler, s.model->tokenizer(), s.model->kernels().reduce));
   SAIN_ASSIGN_OR_RETURN(StopStrings stop_strings, StopStrings::create(options.stop_strings));
   StreamDecoder decoder(s.model->tokenizer());
   Generation result;

@@ -14,6 +14,8 @@ KernelSet select_kernels(Isa isa) {
       .rope = select_rope(isa),
       .swiglu = select_swiglu(isa),
       .geglu = select_geglu(isa),
+      .elementwise = select_elementwise(isa),
+      .reduce = select_reduce(isa),
   };
 }
 

@@ -7,10 +7,12 @@
 #include "kernels/activation/activation.h"
 #include "kernels/attention/attention.h"
 #include "kernels/dequantize/dequantize.h"
+#include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm_f32/gemm_f32.h"
 #include "kernels/gemm_packed/gemm_packed.h"
 #include "kernels/isa.h"
 #include "kernels/quantize/quantize.h"
+#include "kernels/reduce/reduce.h"
 #include "kernels/rms_norm/rms_norm.h"
 #include "kernels/rope/rope.h"
 
@@ -27,6 +29,8 @@ struct KernelSet {
   Rope rope;
   GatedActivation swiglu;
   GatedActivation geglu;
+  Elementwise elementwise;
+  Reduce reduce;
 };
 
 /// The best kernels that `isa` allows; operators without a version of their own fall back to a lower one.

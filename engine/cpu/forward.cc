@@ -8,6 +8,21 @@
 namespace sain::engine::cpu {
 
 using formats::Token;
+namespace {
+
+/// Tokens that share a pass over a KV head's positions: about 64 rows (tokens times query heads), which is enough to
+/// make the conversion of keys and values small beside the products, and whose sums stay in a second-level cache.
+size_t attention_block_tokens(const ModelConfig& config) {
+  constexpr size_t kRows = 64;
+  return std::max<size_t>(1, kRows * config.n_kv_heads / config.n_heads);
+}
+
+/// The most parts that one token's positions are divided into, or parts times tokens for several.
+constexpr size_t kMaxParts = 64;
+/// Tasks for each thread, so that threads which start late or are interrupted do not hold up the others.
+constexpr size_t kTasksPerThread = 3;
+
+}  // namespace
 
 Forward::Forward(const Model& model, ThreadPool& pool)
     : model_(&model),
@@ -15,7 +30,7 @@ Forward::Forward(const Model& model, ThreadPool& pool)
       rope_global_(model.config().rope, RopeKind::kGlobal, model.weights().rope_factors),
       rope_local_(model.config().rope, RopeKind::kLocal, {}) {}
 
-Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic arithmetic, uint32_t context_length) {
+Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic arithmetic) {
   const ModelConfig& config = model.config();
   Forward forward(model, pool);
   const size_t longest_row = std::max({config.d_model, config.q_dim(), config.d_ff});
@@ -25,12 +40,17 @@ Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic
       sizeof(float) * (3 * config.d_model + 2 * config.q_dim() + 2 * config.kv_dim() + 2 * config.d_ff);
   const size_t max_batch = std::clamp<size_t>(kActivationBytes / token_bytes / 48 * 48, 96, 480);
   SAIN_ASSIGN_OR_RETURN(forward.matmul_, Matmul::create(model.kernels(), pool, arithmetic, longest_row, max_batch));
+  // A multiple of 16 floats, so that every thread's begins on a cache line if the whole does.
+  const size_t group = config.n_heads / config.n_kv_heads;
+  const size_t scratch_floats =
+      (kernels::attention_scratch_floats(attention_block_tokens(config) * group, config.head_dim) + 15) / 16 * 16;
 
   struct Part {
     MatrixView<float>* view;
     size_t rows, cols;
   };
-  const std::array<Part, 13> parts = {{
+  const std::array<Part, 16> parts = {{
+      {&forward.attention_scratch_, pool.n_threads(), scratch_floats},
       {&forward.x_, max_batch, config.d_model},
       {&forward.normed_, max_batch, config.d_model},
       {&forward.q_, max_batch, config.q_dim()},
@@ -42,7 +62,9 @@ Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic
       {&forward.delta_, max_batch, config.d_model},
       {&forward.angles_global_, max_batch, config.rope.rotary_dim},
       {&forward.angles_local_, max_batch, config.rope.rotary_dim},
-      {&forward.scores_, pool.n_threads(), context_length},
+      {&forward.part_max_, 1, kMaxParts * config.n_heads},
+      {&forward.part_sum_, 1, kMaxParts * config.n_heads},
+      {&forward.part_out_, kMaxParts * config.n_heads, config.head_dim},
       {&forward.logits_, kMaxLogits, config.vocab_size},
   }};
   size_t n_floats = 0;
@@ -92,9 +114,7 @@ void Forward::embed(std::span<const Token> tokens) {
   const float scale = model_->config().embedding_scale;
   for (size_t t = 0; t < n_; ++t) {
     dequantize(embedding.row(static_cast<size_t>(tokens[t])), x_.row(t), x_.cols);
-    if (scale != 1) {
-      for (size_t i = 0; i < x_.cols; ++i) x_.row(t)[i] *= scale;
-    }
+    if (scale != 1) model_->kernels().elementwise.scale(scale, x_.row(t), x_.cols);
   }
 }
 
@@ -131,9 +151,7 @@ void Forward::norm(const MatrixView<float>& x, const WeightVector& weight, const
 /// x += delta, which is normalised first where the model says so (gemma).
 void Forward::add_residual(const MatrixView<float>& delta, const WeightVector& post_norm) {
   if (!post_norm.empty()) norm(delta, post_norm, delta);
-  for (size_t t = 0; t < n_; ++t) {
-    for (size_t i = 0; i < x_.cols; ++i) x_.row(t)[i] += delta.row(t)[i];
-  }
+  for (size_t t = 0; t < n_; ++t) model_->kernels().elementwise.add(delta.row(t), x_.row(t), x_.cols);
 }
 
 /// Normalises the heads of q and k (where the model does), turns them to their positions, and stores k and v.
@@ -165,29 +183,83 @@ void Forward::append_to_cache(uint32_t layer, KvCache& cache) {
 /// Each query head attends to its group's key head: all positions up to its own, or the window's in local layers.
 void Forward::attend(uint32_t layer, const KvCache& cache) {
   const ModelConfig& config = model_->config();
-  const kernels::Attention& kernels = model_->kernels().attention;
-  const kernels::AttentionFn attention = cache.type() == KvType::kF32 ? kernels.f32 : kernels.f16;
-  const uint32_t group = config.n_heads / config.n_kv_heads;
-  pool_->parallel_for(n_ * config.n_heads, 1, [&](unsigned thread, size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) {
-      const size_t t = i / config.n_heads;
-      const uint32_t head = static_cast<uint32_t>(i % config.n_heads);
-      const uint32_t seen = cache.length + static_cast<uint32_t>(t) + 1;
-      const uint32_t n = config.is_local[layer] ? std::min(seen, config.sliding_window) : seen;
-      attention({
-          .query = q_.row(t) + head * config.head_dim,
-          .keys = cache.key(layer, seen - n, head / group),
-          .values = cache.value(layer, seen - n, head / group),
-          .stride = cache.stride(),
-          .n = n,
-          .head_dim = config.head_dim,
-          .scale = config.attention_scale,
-          .soft_cap = config.attention_soft_cap,
-          .scores = scores_.row(thread),
-          .out = attended_.row(t) + head * config.head_dim,
-      });
+  const size_t group = config.n_heads / config.n_kv_heads;
+  const size_t window = config.is_local[layer] ? config.sliding_window : 0;
+  const size_t block = attention_block_tokens(config);
+  const size_t n_blocks = (n_ + block - 1) / block;
+  const size_t n_parts = n_blocks == 1 ? attention_parts(cache.length + n_, window) : 1;
+
+  // A task is a KV head, a block of tokens, and one of n_parts runs of the positions that the block sees.
+  pool_->parallel_for(config.n_kv_heads * n_blocks * n_parts, 1, [&](unsigned thread, size_t task, size_t) {
+    const size_t part = task % n_parts;
+    const uint32_t kv_head = static_cast<uint32_t>(task / n_parts / n_blocks);
+    const size_t first = task / n_parts % n_blocks * block, n_tokens = std::min(block, n_ - first);
+    const size_t position = cache.length + first, end = position + n_tokens;
+    const size_t begin = window != 0 && position + 1 > window ? position + 1 - window : 0;
+    const size_t part_begin = begin + (end - begin) * part / n_parts;
+    const size_t part_end = begin + (end - begin) * (part + 1) / n_parts;
+    const size_t column = kv_head * group * config.head_dim;
+    const kernels::AttentionRange range = {
+        .queries = q_.row(first) + column,
+        .keys = cache.key(layer, static_cast<uint32_t>(part_begin), kv_head),
+        .values = cache.value(layer, static_cast<uint32_t>(part_begin), kv_head),
+        .begin = part_begin,
+        .end = part_end,
+        .mask = kernels::AttentionMask::kCausal,
+    };
+    kernels::AttentionArgs args = {
+        .ranges = &range,
+        .n_ranges = 1,
+        .n_tokens = n_tokens,
+        .group = group,
+        .head_dim = config.head_dim,
+        .query_stride = q_.stride,
+        .row_stride = cache.row_bytes(),
+        .position = position,
+        .window = window,
+        .scale = config.attention_scale,
+        .soft_cap = config.attention_soft_cap,
+        .scratch = attention_scratch_.row(thread),
+        .out = attended_.row(first) + column,
+        .out_stride = attended_.stride,
+        .partial = {},
+    };
+    if (n_parts > 1) {
+      const size_t row = (kv_head * n_parts + part) * n_tokens * group;
+      args.partial = {part_max_.data + row, part_sum_.data + row};
+      args.out = part_out_.row(row);
+      args.out_stride = group * config.head_dim;
     }
+    model_->kernels().attention.for_type(cache.type())(args);
   });
+  if (n_parts > 1) merge_parts(n_parts);
+}
+
+/// Into how many parts the positions are divided, so that there are tasks for all threads where KV heads alone are too
+/// few. A part is long enough to outweigh its merging, and all parts' rows fit into part_out_.
+size_t Forward::attention_parts(size_t n_positions, size_t window) const {
+  constexpr size_t kMinPart = 256;  // positions
+  const ModelConfig& config = model_->config();
+  const size_t seen = window != 0 ? std::min(n_positions, window + n_) : n_positions;
+  const size_t wanted = (kTasksPerThread * pool_->n_threads() + config.n_kv_heads - 1) / config.n_kv_heads;
+  if (pool_->n_threads() == 1) return 1;
+  return std::max<size_t>(1, std::min({wanted, seen / kMinPart, part_max_.cols / (n_ * config.n_heads)}));
+}
+
+/// Part results of all KV heads, (n_kv_heads, n_parts, n_tokens * group) rows, into attended_.
+void Forward::merge_parts(size_t n_parts) {
+  const ModelConfig& config = model_->config();
+  const size_t group = config.n_heads / config.n_kv_heads, n_rows = n_ * group;
+  for (size_t kv_head = 0; kv_head < config.n_kv_heads; ++kv_head) {
+    const size_t row = kv_head * n_parts * n_rows;
+    float* merged = attention_scratch_.row(0);  // (n_rows, head_dim)
+    kernels::merge_attention(n_parts, n_rows, config.head_dim, part_max_.data + row, part_sum_.data + row,
+                             part_out_.row(row), merged);
+    for (size_t t = 0; t < n_; ++t) {
+      std::memcpy(attended_.row(t) + kv_head * group * config.head_dim, merged + t * group * config.head_dim,
+                  group * config.head_dim * sizeof(float));
+    }
+  }
 }
 
 }  // namespace sain::engine::cpu

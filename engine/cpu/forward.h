@@ -21,8 +21,7 @@ class Forward {
  public:
   static constexpr size_t kMaxLogits = 64;  // rows a logits()
 
-  /// `context_length`: the most positions that a cache handed to run() has.
-  static Result<Forward> create(const Model& model, ThreadPool& pool, Arithmetic arithmetic, uint32_t context_length);
+  static Result<Forward> create(const Model& model, ThreadPool& pool, Arithmetic arithmetic);
 
   /// Tokens that a run() takes at most: at least kMaxLogits, more for small models.
   size_t max_batch() const { return x_.rows; }
@@ -47,6 +46,8 @@ class Forward {
   void add_residual(const MatrixView<float>& delta, const WeightVector& post_norm);
   void append_to_cache(uint32_t layer, KvCache& cache);
   void attend(uint32_t layer, const KvCache& cache);
+  size_t attention_parts(size_t n_positions, size_t window) const;
+  void merge_parts(size_t n_parts);
   MatrixView<float> batch(const MatrixView<float>& whole) const { return {whole.data, n_, whole.cols, whole.stride}; }
 
   const Model* model_;
@@ -63,7 +64,9 @@ class Forward {
   MatrixView<float> gate_, up_;                     // (max_batch, d_ff)
   MatrixView<float> delta_;                         // (max_batch, d_model): what a block adds to the residual stream
   MatrixView<float> angles_global_, angles_local_;  // (max_batch, rotary_dim): pairs (cos, sin)
-  MatrixView<float> scores_;                        // (n_threads, context_length)
+  MatrixView<float> attention_scratch_;             // (n_threads, scratch of a block of attention)
+  MatrixView<float> part_max_, part_sum_;           // (1, rows): of a split attention, n_parts * tokens * n_heads
+  MatrixView<float> part_out_;                      // (rows, head_dim)
   MatrixView<float> logits_;                        // (kMaxLogits, vocab_size)
 };
 

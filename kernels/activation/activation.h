@@ -10,12 +10,9 @@ namespace sain::kernels {
 /// out[i] = f(gate[i]) * up[i] for i < n. out may be gate or up.
 using GatedActivation = void (*)(const float* gate, const float* up, float* out, size_t n);
 
-/// f(x) = x / (1 + exp(-x))
-void swiglu_f32_scalar(const float* gate, const float* up, float* out, size_t n);
-/// f(x) = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))), the tanh form of GELU (arXiv 1606.08415)
-void geglu_f32_scalar(const float* gate, const float* up, float* out, size_t n);
-
+/// swiglu: f(x) = x / (1 + exp(-x))
 GatedActivation select_swiglu(Isa isa);
+/// geglu: f(x) = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))), the tanh form of GELU (arXiv 1606.08415)
 GatedActivation select_geglu(Isa isa);
 
 }  // namespace sain::kernels

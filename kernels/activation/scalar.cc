@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "kernels/activation/activation.h"
+#include "kernels/activation/versions.h"
 
 namespace sain::kernels {
 
@@ -14,13 +14,6 @@ void geglu_f32_scalar(const float* gate, const float* up, float* out, size_t n) 
     const float x = gate[i];
     out[i] = 0.5f * x * (1.0f + tanhf(kSqrt2OverPi * (x + 0.044715f * x * x * x))) * up[i];
   }
-}
-
-GatedActivation select_swiglu(Isa) {
-  return swiglu_f32_scalar;
-}
-GatedActivation select_geglu(Isa) {
-  return geglu_f32_scalar;
 }
 
 }  // namespace sain::kernels

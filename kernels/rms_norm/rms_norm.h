@@ -10,8 +10,6 @@ namespace sain::kernels {
 /// y[i] = x[i] / sqrt(mean(x^2) + epsilon) * weight[i] for i < n. y may be x. n >= 1.
 using RmsNorm = void (*)(const float* x, const float* weight, float epsilon, float* y, size_t n);
 
-void rms_norm_f32_scalar(const float* x, const float* weight, float epsilon, float* y, size_t n);
-
 RmsNorm select_rms_norm(Isa isa);
 
 }  // namespace sain::kernels

@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "kernels/rms_norm/rms_norm.h"
+#include "kernels/rms_norm/versions.h"
 
 namespace sain::kernels {
 
@@ -16,10 +16,6 @@ void rms_norm_f32_scalar(const float* x, const float* weight, float epsilon, flo
   for (const double lane : lanes) sum += lane;
   const float scale = static_cast<float>(1.0 / sqrt(sum / static_cast<double>(n) + static_cast<double>(epsilon)));
   for (i = 0; i < n; ++i) y[i] = x[i] * scale * weight[i];
-}
-
-RmsNorm select_rms_norm(Isa) {
-  return rms_norm_f32_scalar;
 }
 
 }  // namespace sain::kernels

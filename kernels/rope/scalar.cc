@@ -1,4 +1,6 @@
-#include "kernels/rope/rope.h"
+#include <stddef.h>
+
+#include "kernels/rope/versions.h"
 
 namespace sain::kernels {
 namespace {
@@ -24,10 +26,6 @@ void rope_halves_f32_scalar(float* heads, size_t n_heads, size_t head_dim, const
     float* head = heads + h * head_dim;
     for (size_t i = 0; i < half; ++i) rotate(head[i], head[i + half], cos_sin[2 * i], cos_sin[2 * i + 1]);
   }
-}
-
-Rope select_rope(Isa) {
-  return {rope_adjacent_f32_scalar, rope_halves_f32_scalar};
 }
 
 }  // namespace sain::kernels

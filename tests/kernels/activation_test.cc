@@ -5,11 +5,13 @@
 #include <cmath>
 #include <vector>
 
+#include "tests/support/isas.h"
 #include "tests/support/random_floats.h"
 
 namespace sain::kernels {
 namespace {
 
+using sain::testing::isas_here;
 using sain::testing::random_floats;
 
 double silu(double x) {
@@ -19,21 +21,39 @@ double gelu_tanh(double x) {
   return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
 }
 
-TEST(ActivationTest, AgreeWithTheirFormulas) {
-  for (const size_t n : {1, 7, 8, 33, 1000}) {
+class ActivationTest : public ::testing::TestWithParam<Isa> {};
+
+TEST_P(ActivationTest, AgreeWithTheirFormulas) {
+  for (const size_t n : {1, 7, 8, 9, 15, 16, 17, 33, 1000}) {
     auto gate = random_floats(n, 1, 4);
     gate[0] = -200;  // both tails: exp and x^3 must not spoil them
     if (n > 1) gate[1] = 200;
+    if (n > 2) gate[2] = 1e-6f;
     const auto up = random_floats(n, 2);
     std::vector<float> silu_out(n), gelu_out = gate;
-    select_swiglu(detect_isa())(gate.data(), up.data(), silu_out.data(), n);
-    select_geglu(detect_isa())(gelu_out.data(), up.data(), gelu_out.data(), n);
+    select_swiglu(GetParam())(gate.data(), up.data(), silu_out.data(), n);
+    select_geglu(GetParam())(gelu_out.data(), up.data(), gelu_out.data(), n);
     for (size_t i = 0; i < n; ++i) {
       EXPECT_NEAR(silu_out[i], silu(gate[i]) * up[i], 2e-6 * (1 + std::abs(gate[i] * up[i])));
       EXPECT_NEAR(gelu_out[i], gelu_tanh(gate[i]) * up[i], 2e-6 * (1 + std::abs(gate[i] * up[i])));
     }
   }
 }
+
+TEST_P(ActivationTest, ExtremesAreNotSpoilt) {
+  const std::vector<float> gate = {1e30f, -1e30f, 0, std::nanf("")}, up = {2, 2, 2, 2};
+  for (const GatedActivation activate : {select_swiglu(GetParam()), select_geglu(GetParam())}) {
+    std::vector<float> out(gate.size());
+    activate(gate.data(), up.data(), out.data(), gate.size());
+    EXPECT_EQ(out[0], 2e30f);
+    EXPECT_EQ(out[1], 0);
+    EXPECT_EQ(out[2], 0);
+    EXPECT_TRUE(std::isnan(out[3]));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Isas, ActivationTest, ::testing::ValuesIn(isas_here()),
+                         [](const auto& param) { return isa_name(param.param); });
 
 }  // namespace
 }  // namespace sain::kernels

@@ -5,16 +5,22 @@
 #include <cmath>
 #include <vector>
 
+#include "tests/support/isas.h"
 #include "tests/support/random_floats.h"
 
 namespace sain::kernels {
 namespace {
 
+using sain::testing::isas_here;
 using sain::testing::random_floats;
 
-TEST(RmsNormTest, AgreesWithTheFormulaOnOddLengths) {
-  const RmsNorm rms_norm = select_rms_norm(detect_isa());
-  for (const size_t n : {1, 7, 8, 9, 64, 576, 1001}) {
+class RmsNormTest : public ::testing::TestWithParam<Isa> {
+ protected:
+  const RmsNorm rms_norm = select_rms_norm(GetParam());
+};
+
+TEST_P(RmsNormTest, AgreesWithTheFormulaOnOddLengths) {
+  for (const size_t n : {1, 7, 8, 9, 15, 16, 17, 31, 33, 64, 576, 1001}) {
     const auto x = random_floats(n, 1, 3), weight = random_floats(n, 2);
     std::vector<float> y(n), in_place = x;
     rms_norm(x.data(), weight.data(), 1e-5f, y.data(), n);
@@ -30,13 +36,16 @@ TEST(RmsNormTest, AgreesWithTheFormulaOnOddLengths) {
   }
 }
 
-TEST(RmsNormTest, HugeValuesDoNotOverflow) {
+TEST_P(RmsNormTest, HugeValuesDoNotOverflow) {
   const std::vector<float> x = {1e30f, -1e30f}, weight = {1, 1};
   std::vector<float> y(2);
-  select_rms_norm(detect_isa())(x.data(), weight.data(), 1e-5f, y.data(), 2);
+  rms_norm(x.data(), weight.data(), 1e-5f, y.data(), 2);
   EXPECT_FLOAT_EQ(y[0], 1);
   EXPECT_FLOAT_EQ(y[1], -1);
 }
+
+INSTANTIATE_TEST_SUITE_P(Isas, RmsNormTest, ::testing::ValuesIn(isas_here()),
+                         [](const auto& param) { return isa_name(param.param); });
 
 }  // namespace
 }  // namespace sain::kernels

@@ -1,0 +1,18 @@
+#ifdef __AVX2__
+#include <stddef.h>
+
+#include "kernels/activation/vector.h"
+#include "kernels/activation/versions.h"
+#include "kernels/simd/avx2.h"
+
+namespace sain::kernels {
+
+void swiglu_f32_avx2(const float* gate, const float* up, float* out, size_t n) {
+  swiglu_f32<Avx2>(gate, up, out, n);
+}
+void geglu_f32_avx2(const float* gate, const float* up, float* out, size_t n) {
+  geglu_f32<Avx2>(gate, up, out, n);
+}
+
+}  // namespace sain::kernels
+#endif

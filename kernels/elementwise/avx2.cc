@@ -1,0 +1,18 @@
+#ifdef __AVX2__
+#include <stddef.h>
+
+#include "kernels/elementwise/vector.h"
+#include "kernels/elementwise/versions.h"
+#include "kernels/simd/avx2.h"
+
+namespace sain::kernels {
+
+void elementwise_add_f32_avx2(const float* x, float* y, size_t n) {
+  elementwise_add_f32<Avx2>(x, y, n);
+}
+void elementwise_scale_f32_avx2(float factor, float* y, size_t n) {
+  elementwise_scale_f32<Avx2>(factor, y, n);
+}
+
+}  // namespace sain::kernels
+#endif

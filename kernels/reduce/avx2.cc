@@ -1,0 +1,21 @@
+#ifdef __AVX2__
+#include <stddef.h>
+
+#include "kernels/reduce/vector.h"
+#include "kernels/reduce/versions.h"
+#include "kernels/simd/avx2.h"
+
+namespace sain::kernels {
+
+size_t reduce_argmax_f32_avx2(const float* x, size_t n) {
+  return reduce_argmax_f32<Avx2>(x, n);
+}
+float reduce_max_f32_avx2(const float* x, size_t n) {
+  return reduce_max_f32<Avx2>(x, n);
+}
+double reduce_exp_sum_f32_avx2(const float* x, float shift, size_t n) {
+  return reduce_exp_sum_f32<Avx2>(x, shift, n);
+}
+
+}  // namespace sain::kernels
+#endif

@@ -1,0 +1,21 @@
+#ifdef __AVX512F__
+#include <stddef.h>
+
+#include "kernels/reduce/vector.h"
+#include "kernels/reduce/versions.h"
+#include "kernels/simd/avx512.h"
+
+namespace sain::kernels {
+
+size_t reduce_argmax_f32_avx512(const float* x, size_t n) {
+  return reduce_argmax_f32<Avx512>(x, n);
+}
+float reduce_max_f32_avx512(const float* x, size_t n) {
+  return reduce_max_f32<Avx512>(x, n);
+}
+double reduce_exp_sum_f32_avx512(const float* x, float shift, size_t n) {
+  return reduce_exp_sum_f32<Avx512>(x, shift, n);
+}
+
+}  // namespace sain::kernels
+#endif

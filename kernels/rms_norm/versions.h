@@ -1,0 +1,12 @@
+// Every version of the operator; contract in rms_norm.h. Only select.cc, tests and benches look in here.
+#pragma once
+
+#include <stddef.h>
+
+namespace sain::kernels {
+
+void rms_norm_f32_scalar(const float* x, const float* weight, float epsilon, float* y, size_t n);
+void rms_norm_f32_avx2(const float* x, const float* weight, float epsilon, float* y, size_t n);
+void rms_norm_f32_avx512(const float* x, const float* weight, float epsilon, float* y, size_t n);
+
+}  // namespace sain::kernels

@@ -16,7 +16,8 @@ using formats::Tokenizer;
 
 /// Brings every page of the matrices into memory, so that the first token does not wait for the disk. Stops at a
 /// request.
-Status read_weights(Weights& weights, const LoadOptions& options) {
+template <class Progress>
+Status read_weights(Weights& weights, const LoadOptions& options, Progress&& on_progress) {
   constexpr size_t kStep = size_t{8} << 20;  // bytes between progress reports and looks at the stop token
   std::vector<std::span<const std::byte>> parts;
   size_t total = 0, done = 0;
@@ -37,7 +38,7 @@ Status read_weights(Weights& weights, const LoadOptions& options) {
         madvise(aligned, bytes + before, MADV_WILLNEED);
       }
       done += bytes;
-      if (options.on_progress) options.on_progress(static_cast<double>(done) / static_cast<double>(total));
+      on_progress(static_cast<double>(done) / static_cast<double>(total));
     }
   }
   return {};
@@ -70,10 +71,17 @@ Result<Model> Model::load(const LoadOptions& options) {
     SAIN_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(file.metadata()));
     std::vector<std::string> warnings = tokenizer.warnings();
     std::optional<ChatTemplate> chat_template = read_chat_template(file, warnings);
+    // Packing, where it is needed, takes longer than reading.
+    double packed_fraction = 0;
+    const auto report = [&](double fraction) {
+      if (options.on_progress) options.on_progress(fraction);
+    };
+    const auto while_packing = [&](double fraction) { report(packed_fraction = 0.8 * fraction); };
+    const auto while_reading = [&](double fraction) { report(packed_fraction + (1 - packed_fraction) * fraction); };
     SAIN_ASSIGN_OR_RETURN(
         PackedWeights packed,
-        PackedWeights::create(file, weights, {options.sidecar, options.on_progress, options.stop}, warnings));
-    SAIN_RETURN_IF_ERROR(read_weights(weights, options));
+        PackedWeights::create(file, weights, {options.packing, while_packing, options.stop}, warnings));
+    SAIN_RETURN_IF_ERROR(read_weights(weights, options, while_reading));
     return Model(std::move(file), std::move(config), std::move(weights), std::move(packed), std::move(tokenizer),
                  std::move(chat_template), std::move(warnings),
                  kernels::select_kernels(kernels::detect_isa(options.isa)));

@@ -22,8 +22,8 @@ namespace sain::engine {
 
 struct LoadOptions {
   std::filesystem::path path;
-  kernels::Isa isa = kernels::Isa::kAuto;                 // capped by SAIN_ISA
-  bool sidecar = true;  // keep the packed weights in a file beside the model: see engine/packed_weights.h
+  kernels::Isa isa = kernels::Isa::kAuto;  // capped by SAIN_ISA
+  Packing packing = Packing::kSidecar;
   std::function<void(double fraction)> on_progress = {};  // 0 to 1, called from the loading thread; may be empty
   std::stop_token stop = {};                              // a stop request ends the load with kCancelled
 };
@@ -47,8 +47,8 @@ class Model {
   size_t weights_bytes() const { return weights_.bytes; }
 
  private:
-  Model(formats::GgufFile file, ModelConfig config, Weights weights, PackedWeights packed,
-        formats::Tokenizer tokenizer, std::optional<formats::ChatTemplate> chat_template, std::vector<std::string> warnings,
+  Model(formats::GgufFile file, ModelConfig config, Weights weights, PackedWeights packed, formats::Tokenizer tokenizer,
+        std::optional<formats::ChatTemplate> chat_template, std::vector<std::string> warnings,
         kernels::KernelSet kernels)
       : file_(std::move(file)),
         config_(std::move(config)),

@@ -23,9 +23,9 @@ using formats::GgufWriter;
 using formats::Metadata;
 
 constexpr const char* kArchitecture = "sain-packed";
-constexpr uint32_t kVersion = 1;          // of kernels/packed.h
-constexpr uint32_t kAlignment = 4096;     // a tensor begins a page
-constexpr size_t kSampleBytes = 256;      // of each tensor, for the fingerprint
+constexpr uint32_t kVersion = 1;       // of kernels/packed.h
+constexpr uint32_t kAlignment = 4096;  // a tensor begins a page
+constexpr size_t kSampleBytes = 256;   // of each tensor, for the fingerprint
 
 /// What a sidecar must agree with: the tensors' names, types and shapes, and the beginning of each one's data.
 std::string fingerprint(const GgufFile& source) {
@@ -148,7 +148,7 @@ Result<PackedWeights> PackedWeights::create(const GgufFile& source, Weights& wei
                                             std::vector<std::string>& warnings) {
   PackedWeights out;
   const std::vector<WeightMatrix*> matrices = packable(weights);
-  if (matrices.empty()) return out;
+  if (matrices.empty() || options.packing == Packing::kNone) return out;
   for (const WeightMatrix* m : matrices) out.bytes_ += packed_bytes(*m);
 
   const auto use = [&](const fs::path& path) {
@@ -158,7 +158,8 @@ Result<PackedWeights> PackedWeights::create(const GgufFile& source, Weights& wei
     for (WeightMatrix* m : matrices) m->packed = out.file_->find_tensor(m->name)->data;
     return true;
   };
-  const std::vector<fs::path> paths = options.sidecar ? candidates(source) : std::vector<fs::path>();
+  const std::vector<fs::path> paths =
+      options.packing == Packing::kSidecar ? candidates(source) : std::vector<fs::path>();
   for (const fs::path& path : paths) {
     if (use(path)) return out;
   }

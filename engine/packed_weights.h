@@ -1,7 +1,8 @@
 // A model's matrices in the layout that the kernels stream (kernels/packed.h), made once and kept in a file.
 //
-// The file, a sidecar, is a GGUF itself; formats/packed.md has it byte by byte. It is written beside the model, or in the
-// cache folder where the model's folder is read-only, and made anew when it does not belong to the model as it is now.
+// The file, a sidecar, is a GGUF itself; formats/packed.md has it byte by byte. It is written beside the model, or in
+// the cache folder where the model's folder is read-only, and made anew when it does not belong to the model as it is
+// now.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +20,14 @@
 
 namespace sain::engine {
 
+enum class Packing {
+  kSidecar,  // read from a file beside the model, which is made at the first time
+  kMemory,   // done anew at each load; no file is read or written
+  kNone,     // not at all: what is needed for fp32 activations alone
+};
+
 struct PackOptions {
-  bool sidecar = true;  // false: pack into memory, read and write no file
+  Packing packing = Packing::kSidecar;
   std::function<void(double fraction)> on_progress = {};
   std::stop_token stop = {};
 };

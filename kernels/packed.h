@@ -8,7 +8,8 @@
 //   qh           the bits above: of 5-bit codes bit i of byte 4 * r + t belongs to step i; of 6-bit codes bits 2i and
 //                2i + 1 of byte 4 * r + t of qh[h] belong to step 4 * h + i
 //
-// Structs have no padding, and any even address will do. The last group of a matrix is filled up with rows of zeros. Values are the same as in kernels/blocks.h, bit for bit.
+// Structs have no padding, and any even address will do. The last group of a matrix is filled up with rows of zeros.
+// Values are the same as in kernels/blocks.h, bit for bit.
 #pragma once
 
 #include <stddef.h>

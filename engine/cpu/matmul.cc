@@ -36,7 +36,8 @@ Result<Matmul> Matmul::create(const kernels::KernelSet& kernels, ThreadPool& poo
   SAIN_ASSIGN_OR_RETURN(matmul.scratch_,
                         AlignedBuffer::allocate(pool.n_threads() * matmul.scratch_bytes_, "scratch of the products"));
   if (arithmetic == Arithmetic::kInt8) {
-    SAIN_ASSIGN_OR_RETURN(matmul.panels_, AlignedBuffer::allocate(panel_bytes(max_tokens, max_cols), "8-bit activations"));
+    SAIN_ASSIGN_OR_RETURN(matmul.panels_,
+                          AlignedBuffer::allocate(panel_bytes(max_tokens, max_cols), "8-bit activations"));
   }
   return matmul;
 }
@@ -45,8 +46,8 @@ void Matmul::operator()(std::span<const Product> products, MatrixView<const floa
   if (std::ranges::any_of(products, [&](const Product& p) { return is_packed(*p.w); })) quantize(x);
   size_t n_groups = 0;
   for (const Product& product : products) n_groups += kernels::packed_groups(product.w->rows);
-  const size_t grain =
-      round_up(std::max<size_t>(1, n_groups / (kRangesPerThread * pool_->n_threads())), kernels_->gemm_packed.group_step);
+  const size_t grain = round_up(std::max<size_t>(1, n_groups / (kRangesPerThread * pool_->n_threads())),
+                                kernels_->gemm_packed.group_step);
   pool_->parallel_for(n_groups, grain, [&](unsigned thread, size_t begin, size_t end) {
     size_t before = 0;  // groups of the products so far
     for (const Product& product : products) {

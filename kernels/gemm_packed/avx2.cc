@@ -107,8 +107,8 @@ struct Avx2 {
   static SAIN_INLINE Codes high_nibbles(Codes v) { return low_nibbles(_mm256_srli_epi16(v, 4)); }
   template <int kShift, int kMask>
   static SAIN_INLINE Codes or_bits(Codes low, Codes plane) {
-    const __m256i moved = kShift >= 0 ? _mm256_slli_epi16(plane, kShift >= 0 ? kShift : 0)
-                                      : _mm256_srli_epi16(plane, kShift >= 0 ? 0 : -kShift);
+    constexpr int kLeft = kShift > 0 ? kShift : 0, kRight = kShift < 0 ? -kShift : 0;
+    const __m256i moved = kRight == 0 ? _mm256_slli_epi16(plane, kLeft) : _mm256_srli_epi16(plane, kRight);
     return _mm256_or_si256(low, _mm256_and_si256(moved, _mm256_set1_epi8(kMask)));
   }
   static SAIN_INLINE __m256i four_bytes(const uint8_t* p) {
@@ -133,8 +133,8 @@ struct Avx2 {
   /// (v >> kShift) & kMask; a negative shift is one to the left.
   template <int kShift, int kMask>
   static SAIN_INLINE Ints bits(Ints v) {
-    const __m256i moved = kShift >= 0 ? _mm256_srli_epi32(v, kShift >= 0 ? kShift : 0)
-                                      : _mm256_slli_epi32(v, kShift >= 0 ? 0 : -kShift);
+    constexpr int kRight = kShift > 0 ? kShift : 0, kLeft = kShift < 0 ? -kShift : 0;
+    const __m256i moved = kLeft == 0 ? _mm256_srli_epi32(v, kRight) : _mm256_slli_epi32(v, kLeft);
     return _mm256_and_si256(moved, set_ints(kMask));
   }
   static SAIN_INLINE Ints or_ints(Ints a, Ints b) { return _mm256_or_si256(a, b); }

@@ -61,8 +61,8 @@ struct Avx512 {
   }
   template <int kShift, int kMask>
   static SAIN_INLINE Codes or_bits(Codes low, Codes plane) {
-    const __m512i moved = kShift >= 0 ? _mm512_slli_epi16(plane, kShift >= 0 ? kShift : 0)
-                                      : _mm512_srli_epi16(plane, kShift >= 0 ? 0 : -kShift);
+    constexpr unsigned kLeft = kShift > 0 ? kShift : 0, kRight = kShift < 0 ? -kShift : 0;
+    const __m512i moved = kRight == 0 ? _mm512_slli_epi16(plane, kLeft) : _mm512_srli_epi16(plane, kRight);
     return _mm512_ternarylogic_epi32(low, moved, _mm512_set1_epi8(kMask), 0xf8);  // low | (moved & mask)
   }
   static SAIN_INLINE __m512i four_bytes(const uint8_t* p) {
@@ -87,8 +87,8 @@ struct Avx512 {
   /// (v >> kShift) & kMask; a negative shift is one to the left.
   template <int kShift, int kMask>
   static SAIN_INLINE Ints bits(Ints v) {
-    const __m512i moved = kShift >= 0 ? _mm512_srli_epi32(v, kShift >= 0 ? kShift : 0)
-                                      : _mm512_slli_epi32(v, kShift >= 0 ? 0 : -kShift);
+    constexpr unsigned kRight = kShift > 0 ? kShift : 0, kLeft = kShift < 0 ? -kShift : 0;
+    const __m512i moved = kLeft == 0 ? _mm512_srli_epi32(v, kRight) : _mm512_slli_epi32(v, kLeft);
     return _mm512_and_si512(moved, set_ints(kMask));
   }
   static SAIN_INLINE Ints or_ints(Ints a, Ints b) { return _mm512_or_si512(a, b); }

@@ -1,14 +1,14 @@
 // The loops that every vector version of gemm_packed shares. A version gives a class V of operations on rows:
 //
-//   Codes, Ints, Floats   4 bytes, an int32 or a float of each of kRows rows: one register. A group has 16 / kRows parts
-//   Dot<bits>             sums of products of four codes with four activations, over the steps of a span
+//   Codes, Ints, Floats   4 bytes, an int32 or a float of each of kRows rows: one register. A group has 16 / kRows
+//   parts Dot<bits>             sums of products of four codes with four activations, over the steps of a span
 //   TileDot<F>            the same times a scale, which V::prepare_scales may have brought into another form
 //   offset_as_min<F>      whether tiles treat an offset as a min: scale * q - (scale * offset)
 //   kPanel, kTileGroups   the shape of the register tile: tokens by groups
 //
-// With few tokens (one panel) codes go from the stream of weights to the products directly. With more, a stretch of some
-// groups is unpacked into a tile that stays in the first level cache while all tokens pass it. Everything has internal
-// linkage: each file compiles it for its own machine.
+// With few tokens (one panel) codes go from the stream of weights to the products directly. With more, a stretch of
+// some groups is unpacked into a tile that stays in the first level cache while all tokens pass it. Everything has
+// internal linkage: each file compiles it for its own machine.
 #pragma once
 
 #include <stddef.h>
@@ -377,7 +377,8 @@ void multiply_directly(const GemmPackedArgs& args) {
 
 template <class V, class Unit, int kGroups>
 void multiply_by_tiles(const GemmPackedArgs& args, size_t group) {
-  using F = Format<FormatOf<Unit>::kBits, FormatOf<Unit>::kOffsetShift, FormatOf<Unit>::kMin, FormatOf<Unit>::kSpan == 4>;
+  using F =
+      Format<FormatOf<Unit>::kBits, FormatOf<Unit>::kOffsetShift, FormatOf<Unit>::kMin, FormatOf<Unit>::kSpan == 4>;
   const size_t group_bytes = args.n_cols / Unit::kElements * sizeof(Unit);
   const size_t n_blocks = args.n_cols / kQ8Block, row = group * kPackedRows, n_rows = args.n_rows - row;
   const uint8_t* weights = static_cast<const uint8_t*>(args.weights) + group * group_bytes;

@@ -41,8 +41,8 @@ inline void quantize_block(const float* y, size_t n_tokens, uint8_t* out, uint8_
   }
   // The packs work within 128-bit halves; the permutation puts steps back into order.
   const __m256i words01 = _mm256_packs_epi32(q[0], q[1]), words23 = _mm256_packs_epi32(q[2], q[3]);
-  const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(words01, words23),
-                                                    _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  const __m256i bytes =
+      _mm256_permutevar8x32_epi32(_mm256_packs_epi16(words01, words23), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
   const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);
   const __m256i sums = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
   const int32_t first = reduce_add(_mm256_castsi256_si128(sums));

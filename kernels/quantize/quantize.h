@@ -17,7 +17,8 @@ inline constexpr size_t kQ8Block = 32;
 
 /// Tokens go side by side into a panel. A panel of n tokens is a run of records, one for each block: 32 * n codes in
 /// steps of four (byte 4 * (i * n + c) + t is element 4 * i + t of token c), then n each of
-///   float scale, float zero, float -scale * (sum of the q), int32 of -sum, of minus the first 16, of minus the last 16.
+///   float scale, float zero, float -scale * (sum of the q), int32 of -sum, of minus the first 16, of minus the
+///   last 16.
 constexpr size_t q8_record_bytes(size_t n_tokens) {
   return (kQ8Block + 6 * 4) * n_tokens;
 }

@@ -69,7 +69,8 @@ std::vector<float> rounded(const std::vector<float>& x) {
     float scale, zero;
     std::memcpy(&scale, record + 32, 4);
     std::memcpy(&zero, record + 36, 4);
-    for (size_t i = 0; i < kQ8Block; ++i) out[k + i] = scale * static_cast<float>(static_cast<int8_t>(record[i])) + zero;
+    for (size_t i = 0; i < kQ8Block; ++i)
+      out[k + i] = scale * static_cast<float>(static_cast<int8_t>(record[i])) + zero;
   }
   return out;
 }
@@ -103,7 +104,8 @@ class GemmPackedTest : public ::testing::TestWithParam<Isa> {
         // Products of a block are exact. Scales are rounded to 1/4095 of their row's largest at worst (8-bit codes with
         // AVX2), which the random ones are about half of. Terms of the f32 sums are as large as the sums of q alone,
         // before the offset or the min is taken off: 16 times the magnitude of the products.
-        ASSERT_NEAR(y[c * stride + r], expected, magnitude * (1 / 4095.0 + 16e-6) + 1e-6) << "token " << c << ", row " << r;
+        ASSERT_NEAR(y[c * stride + r], expected, magnitude * (1 / 4095.0 + 16e-6) + 1e-6)
+            << "token " << c << ", row " << r;
       }
     }
   }

@@ -86,7 +86,7 @@ Status bench(Options options) {
   SAIN_RETURN_IF_ERROR(options.run.check());
   if (options.threads.empty()) options.threads = {engine::available_cores()};
   const Interrupt interrupt;
-  SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded, load_model(options.model, interrupt.token()));
+  SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded, load_model(options.model, options.run.packing(), interrupt.token()));
   const engine::Model& model = *loaded.model;
   SAIN_ASSIGN_OR_RETURN(const std::vector<BenchCase> cases, cases_of(options, model.config().context_length));
 

@@ -39,18 +39,18 @@ std::function<void(size_t, size_t)> shown_on(ProgressBar& bar) {
   };
 }
 
-Result<engine::Session> make_session(const Options& options, const engine::Model& model, engine::ThreadPool& pool) {
-  return engine::Session::create(model, pool,
-                                 {.context_length = options.context, .precision = options.run.precision()});
+Result<engine::Session> make_session(const Options& options, const RunOptions& run, const engine::Model& model,
+                                     engine::ThreadPool& pool) {
+  return engine::Session::create(model, pool, {.context_length = options.context, .precision = run.precision()});
 }
 
 Status eval_ppl(const Options& options) {
   SAIN_RETURN_IF_ERROR(options.run.check());
   SAIN_ASSIGN_OR_RETURN(const std::string text, read_text(options.file));
   const Interrupt interrupt;
-  SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded, load_model(options.model, interrupt.token()));
+  SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded, load_model(options.model, options.run.packing(), interrupt.token()));
   engine::ThreadPool pool(options.run.threads);
-  SAIN_ASSIGN_OR_RETURN(engine::Session session, make_session(options, *loaded.model, pool));
+  SAIN_ASSIGN_OR_RETURN(engine::Session session, make_session(options, options.run, *loaded.model, pool));
   ProgressBar bar("perplexity");
   SAIN_ASSIGN_OR_RETURN(
       const engine::PerplexityResult result,
@@ -82,12 +82,14 @@ Status eval_kld(const Options& options) {
   SAIN_RETURN_IF_ERROR(options.run.check());
   SAIN_ASSIGN_OR_RETURN(const std::string text, read_text(options.file));
   const Interrupt interrupt;
-  SAIN_ASSIGN_OR_RETURN(const LoadedModel reference, load_model(options.reference, interrupt.token()));
-  SAIN_ASSIGN_OR_RETURN(const LoadedModel model, load_model(options.model, interrupt.token()));
+  RunOptions exact = options.run;  // a reference has no errors of its own
+  exact.exact = true;
+  SAIN_ASSIGN_OR_RETURN(const LoadedModel reference, load_model(options.reference, exact.packing(), interrupt.token()));
+  SAIN_ASSIGN_OR_RETURN(const LoadedModel model, load_model(options.model, options.run.packing(), interrupt.token()));
   const std::vector<Token> tokens = text_tokens(options, text, *reference.model);
   engine::ThreadPool pool(options.run.threads);
-  SAIN_ASSIGN_OR_RETURN(engine::Session reference_session, make_session(options, *reference.model, pool));
-  SAIN_ASSIGN_OR_RETURN(engine::Session model_session, make_session(options, *model.model, pool));
+  SAIN_ASSIGN_OR_RETURN(engine::Session reference_session, make_session(options, exact, *reference.model, pool));
+  SAIN_ASSIGN_OR_RETURN(engine::Session model_session, make_session(options, options.run, *model.model, pool));
   if (reference.model->config().vocab_size == model.model->config().vocab_size) {
     SAIN_RETURN_IF_ERROR(check_same_tokens(tokens, text_tokens(options, text, *model.model)));
   }
@@ -144,7 +146,8 @@ void add_eval_command(CLI::App& app, int& exit_code) {
 
   CLI::App* kld = eval->add_subcommand("kld", "KL divergence of the model's predictions from a reference's");
   add_model_option(*kld, options->model);
-  kld->add_option("--reference", options->reference, "The model to compare with, of the same vocabulary")
+  kld->add_option("--reference", options->reference,
+                  "The model to compare with, of the same vocabulary; runs in reference precision")
       ->required()
       ->type_name("FILE");
   add_common(*kld, *options);

@@ -45,7 +45,7 @@ Status logits(const Options& options) {
   SAIN_RETURN_IF_ERROR(options.run.check());
   SAIN_ASSIGN_OR_RETURN(const std::vector<Token> tokens, parse_tokens(options.tokens));
   const Interrupt interrupt;
-  SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded, load_model(options.model, interrupt.token()));
+  SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded, load_model(options.model, options.run.packing(), interrupt.token()));
   engine::ThreadPool pool(options.run.threads);
   SAIN_ASSIGN_OR_RETURN(engine::Session session,
                         engine::Session::create(*loaded.model, pool,

@@ -60,6 +60,8 @@ void add_backend_options(CLI::App& command, RunOptions& options) {
   kv->capture_default_str();
   command.add_flag("--exact", options.exact, "Reference precision: fp32 activations and KV cache; slower")
       ->excludes(kv);
+  command.add_flag("--no-sidecar", options.no_sidecar,
+                   "Pack the weights into memory at each load, with no file of them beside the model");
   const std::string hidden;
   command.add_option("--sinks", options.sinks)->group(hidden);
   command.add_option("--window", options.window)->group(hidden);
@@ -71,14 +73,15 @@ void add_model_option(CLI::App& command, std::string& model) {
       ->type_name("FILE");
 }
 
-Result<LoadedModel> load_model(std::string_view name_or_path, std::stop_token stop) {
+Result<LoadedModel> load_model(std::string_view name_or_path, engine::Packing packing, std::stop_token stop) {
   const auto start = std::chrono::steady_clock::now();
   SAIN_ASSIGN_OR_RETURN(const std::filesystem::path path, router::resolve_model(name_or_path));
   ProgressBar bar("loading " + path.filename().string());
-  SAIN_ASSIGN_OR_RETURN(
-      engine::Model model,
-      engine::Model::load(
-          {.path = path, .on_progress = [&](double fraction) { bar.show_fraction(fraction); }, .stop = stop}));
+  SAIN_ASSIGN_OR_RETURN(engine::Model model,
+                        engine::Model::load({.path = path,
+                                             .packing = packing,
+                                             .on_progress = [&](double fraction) { bar.show_fraction(fraction); },
+                                             .stop = stop}));
   bar.clear();
   for (const std::string& warning : model.warnings()) fmt::print(stderr, "sain: warning: {}\n", warning);
   LoadedModel loaded{.model = std::make_unique<engine::Model>(std::move(model))};

@@ -30,14 +30,19 @@ struct RunOptions {
   std::string device = "cpu";
   std::string kv = "f16";
   bool exact = false;
+  bool no_sidecar = false;
   std::string sinks, window;  // not in this build
 
   /// Errors: kUnsupported for what this build cannot do; kInvalidArgument for what no build could.
   Status check() const;
   engine::Precision precision() const { return exact ? engine::Precision::kExact : engine::Precision::kFast; }
+  engine::Packing packing() const {
+    if (exact) return engine::Packing::kNone;
+    return no_sidecar ? engine::Packing::kMemory : engine::Packing::kSidecar;
+  }
 };
 
-/// -t, --device, --kv, --exact.
+/// -t, --device, --kv, --exact, --no-sidecar.
 void add_run_options(CLI::App& command, RunOptions& options);
 
 /// The same without -t.
@@ -53,7 +58,7 @@ struct LoadedModel {
 };
 
 /// Resolves `name_or_path` and loads it, with a progress bar on a terminal; prints the model's warnings to stderr.
-Result<LoadedModel> load_model(std::string_view name_or_path, std::stop_token stop);
+Result<LoadedModel> load_model(std::string_view name_or_path, engine::Packing packing, std::stop_token stop);
 
 /// The sampler's options as flags.
 class SamplerFlags {

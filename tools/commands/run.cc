@@ -120,7 +120,7 @@ Result<int> run(const Options& options) {
   }
 
   const Interrupt interrupt;
-  SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded, load_model(options.model, interrupt.token()));
+  SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded, load_model(options.model, options.run.packing(), interrupt.token()));
   SAIN_ASSIGN_OR_RETURN(const std::vector<Token> prompt, prompt_tokens(options, text, *loaded.model));
   engine::ThreadPool pool(options.run.threads);
   SAIN_ASSIGN_OR_RETURN(engine::Session session, engine::Session::create(*loaded.model, pool,

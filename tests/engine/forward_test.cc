@@ -1,0 +1,127 @@
+#include "engine/cpu/forward.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <new>
+#include <optional>
+#include <vector>
+
+#include "tests/support/random_blocks.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_model.h"
+
+namespace {
+
+std::atomic<size_t> n_allocations = 0;
+
+}  // namespace
+
+// Counts what the whole program allocates.
+void* operator new(size_t bytes) {
+  ++n_allocations;
+  if (void* memory = std::malloc(bytes)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, size_t) noexcept {
+  std::free(memory);
+}
+
+namespace sain::engine::cpu {
+namespace {
+
+using formats::Token;
+using testing::TinyModel;
+
+/// A model whose matrices are Q4_0 where their rows allow it.
+class ForwardTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    TinyModel tiny;
+    for (auto& [name, tensor] : tiny.tensors) {
+      if (tensor.shape.size() != 2 || tensor.shape[0] % 32 != 0) continue;
+      tensor.dtype = DType::kQ4_0;
+      tensor.data = testing::random_blocks(DType::kQ4_0, tensor.shape[0] * tensor.shape[1], 3);
+    }
+    auto loaded = Model::load({.path = tiny.write(folder_ / "tiny.gguf")});
+    ASSERT_TRUE(loaded) << loaded.error().message;
+    model_.emplace(*std::move(loaded));
+    ASSERT_NE(model_->weights().output.packed, nullptr);
+  }
+
+  Forward forward(Arithmetic arithmetic = Arithmetic::kInt8) {
+    auto made = Forward::create(*model_, pool_, arithmetic);
+    EXPECT_TRUE(made) << made.error().message;
+    return *std::move(made);
+  }
+  KvCache cache() {
+    auto made = KvCache::create(model_->config(), TinyModel::kLayers, TinyModel::kContext, KvType::kF32);
+    EXPECT_TRUE(made) << made.error().message;
+    return *std::move(made);
+  }
+  static std::vector<float> copy(MatrixView<float> logits) {
+    return std::vector<float>(logits.data, logits.data + logits.rows * logits.cols);
+  }
+
+  testing::TemporaryFolder folder_;
+  std::optional<Model> model_;
+  ThreadPool pool_;
+};
+
+TEST_F(ForwardTest, DecodeAllocatesNothing) {
+  Forward f = forward();
+  KvCache c = cache();
+  f.run(std::vector<Token>{5, 6, 7, 8, 9}, c, TinyModel::kLayers);
+  f.logits(4, 1);
+  const std::vector<Token> token = {10};
+  const size_t before = n_allocations;
+  for (int i = 0; i < 20; ++i) {
+    f.run(token, c, TinyModel::kLayers);
+    f.logits(0, 1);
+  }
+  EXPECT_EQ(n_allocations, before);
+  EXPECT_GT(before, 0u);  // or they are not counted
+}
+
+// One token takes the direct path through the packed weights, many take tiles; both see the same 8-bit activations.
+TEST_F(ForwardTest, ManyTokensAtOnceEqualOneByOne) {
+  std::vector<Token> tokens;
+  for (Token t = 0; t < 50; ++t) tokens.push_back(2 + t * 7 % 90);
+  Forward f = forward();
+  KvCache together = cache(), apart = cache();
+  f.run(tokens, together, TinyModel::kLayers);
+  const std::vector<float> expected = copy(f.logits(0, tokens.size()));
+  float largest = 0;
+  for (const float logit : expected) largest = std::max(largest, std::abs(logit));
+  for (size_t t = 0; t < tokens.size(); ++t) {
+    f.run({&tokens[t], 1}, apart, TinyModel::kLayers);
+    const std::vector<float> found = copy(f.logits(0, 1));
+    for (size_t i = 0; i < found.size(); ++i) {
+      ASSERT_NEAR(found[i], expected[t * found.size() + i], 0.02f * largest) << "token " << t << ", logit " << i;
+    }
+  }
+}
+
+TEST_F(ForwardTest, Int8IsNearF32) {
+  const std::vector<Token> tokens = {3, 14, 15, 92, 65, 35, 89, 79, 32, 38, 46, 26};
+  Forward int8 = forward(), f32 = forward(Arithmetic::kF32);
+  KvCache a = cache(), b = cache();
+  int8.run(tokens, a, TinyModel::kLayers);
+  f32.run(tokens, b, TinyModel::kLayers);
+  const std::vector<float> found = copy(int8.logits(0, tokens.size())), expected = copy(f32.logits(0, tokens.size()));
+  double error = 0, magnitude = 0;
+  for (size_t i = 0; i < found.size(); ++i) {
+    error += std::pow(double{found[i]} - double{expected[i]}, 2);
+    magnitude += std::pow(double{expected[i]}, 2);
+  }
+  EXPECT_GT(error, 0);
+  EXPECT_LT(std::sqrt(error / magnitude), 0.02);
+}
+
+}  // namespace
+}  // namespace sain::engine::cpu

@@ -156,7 +156,7 @@ SAIN_INLINE size_t rows_of_part(size_t n_rows, int p) {
 /// y[c][0, n_rows) of a group and kTokens tokens, straight from the packed weights.
 template <class V, class Unit, int kTokens>
 __attribute__((noinline)) void direct(const Unit* unit, size_t n_units, const uint8_t* record, size_t n_rows, float* y,
-                                      size_t y_stride) {
+                                      size_t y_stride, size_t read_ahead) {
   using F = FormatOf<Unit>;
   typename V::Floats acc[kParts<V>][kTokens];
   unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA {
@@ -166,6 +166,11 @@ __attribute__((noinline)) void direct(const Unit* unit, size_t n_units, const ui
     Scales<V> of_unit[kParts<V>];
     unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA { of_unit[p] = unit_scales<V, p>(*unit); });
     for (int s = 0; s < kSubBlocks<Unit>; ++s, record += q8_record_bytes(kTokens)) {
+      if (read_ahead != 0) {
+        constexpr size_t kBytes = sizeof(Unit) / kSubBlocks<Unit>;
+        const uint8_t* ahead = reinterpret_cast<const uint8_t*>(unit) + kBytes * static_cast<size_t>(s) + read_ahead;
+        for (size_t at = 0; at < kBytes; at += 64) __builtin_prefetch(ahead + at);
+      }
       Scales<V> scales[kParts<V>];
       typename V::Floats w_sum[kParts<V>];
       unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA {
@@ -370,7 +375,7 @@ void multiply_directly(const GemmPackedArgs& args) {
   with_constant<V::kPanel>(args.n_tokens, [&]<int kTokens>() {
     for (size_t g = 0; g < args.n_groups; ++g) {
       direct<V, Unit, kTokens>(units + g * n_units, n_units, static_cast<const uint8_t*>(args.panels),
-                               args.n_rows - g * kPackedRows, args.y + g * kPackedRows, args.y_stride);
+                               args.n_rows - g * kPackedRows, args.y + g * kPackedRows, args.y_stride, args.read_ahead);
     }
   });
 }

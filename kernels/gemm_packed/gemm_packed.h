@@ -21,7 +21,9 @@ struct GemmPackedArgs {
   size_t n_tokens;     // >= 1
   float* y;            // token c's first result is y[c * y_stride]
   size_t y_stride;
-  void* scratch;  // GemmPacked::scratch_bytes, aligned to 64; of one thread alone
+  void* scratch;      // GemmPacked::scratch_bytes, aligned to 64; of one thread alone
+  size_t read_ahead;  // bytes of weights between what is asked of memory and what is multiplied; 0: leave it to the
+                      // machine
 };
 
 using GemmPackedFn = void (*)(const GemmPackedArgs& args);
@@ -32,6 +34,7 @@ struct GemmPacked {
   size_t panel_tokens = 0;   // tokens of a full panel
   size_t scratch_bytes = 0;  // what a call needs
   size_t group_step = 1;     // groups that are taken at once: calls of a multiple of it are fastest
+  size_t read_ahead = 0;     // what suits this machine
 
   /// For types of which is_packable() is true.
   GemmPackedFn operator[](DType dtype) const { return by_type[static_cast<size_t>(dtype)]; }

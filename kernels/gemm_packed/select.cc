@@ -2,11 +2,26 @@
 #include "kernels/gemm_packed/versions.h"
 
 namespace sain::kernels {
+namespace {
+
+#ifdef SAIN_HAVE_AVX2
+/// Intel's prefetchers stay close to a stream: on Sapphire Rapids, decode of a 1B in Q4_0 makes 33 tokens/s on 2
+/// threads and 88 on 8 without help, 47 and 139 with 4 KiB of it. AMD's run ahead by themselves: on Zen 4 the same
+/// costs 7 to 19 %.
+size_t suitable_read_ahead() {
+  return __builtin_cpu_is("intel") ? 4096 : 0;
+}
+#endif
+
+}  // namespace
 
 GemmPacked select_gemm_packed(Isa isa) {
 #ifdef SAIN_HAVE_AVX2
-  if (isa == Isa::kAvx512) return kGemmPackedAvx512;
-  if (isa == Isa::kAvx2) return kGemmPackedAvx2;
+  if (isa == Isa::kAvx512 || isa == Isa::kAvx2) {
+    GemmPacked chosen = isa == Isa::kAvx512 ? kGemmPackedAvx512 : kGemmPackedAvx2;
+    chosen.read_ahead = suitable_read_ahead();
+    return chosen;
+  }
 #endif
   (void)isa;
   return kGemmPackedScalar;

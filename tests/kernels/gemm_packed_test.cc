@@ -89,7 +89,7 @@ class GemmPackedTest : public ::testing::TestWithParam<Isa> {
     std::vector<std::byte> scratch(gemm_.scratch_bytes + 64);
     std::byte* aligned = scratch.data() + 64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64;
     gemm_[w.dtype]({w.groups.data(), packed_groups(w.n_rows), w.n_rows, w.n_cols, panels.data(), n_tokens, y.data(),
-                    stride, aligned});
+                    stride, aligned, n_tokens % 2 * 4096});
     for (size_t c = 0; c < n_tokens; ++c) {
       for (size_t r = 0; r < stride; ++r) {
         double expected = 12345.0, magnitude = 0;
@@ -162,7 +162,7 @@ TEST_P(GemmPackedTest, TheLargestCodesAndActivationsDoNotOverflow) {
       std::vector<float> y(n_tokens * 16);
       std::vector<std::byte> scratch(gemm_.scratch_bytes + 64);
       std::byte* aligned = scratch.data() + 64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64;
-      gemm_[dtype]({w.groups.data(), 1, 16, 256, panels.data(), n_tokens, y.data(), 16, aligned});
+      gemm_[dtype]({w.groups.data(), 1, 16, 256, panels.data(), n_tokens, y.data(), 16, aligned, 0});
       for (size_t i = 0; i < y.size(); ++i) {
         double expected = 0;
         for (size_t k = 0; k < 256; ++k) expected += double{w.values[i % 16 * 256 + k]} * double{x[i / 16 * 256 + k]};

@@ -57,7 +57,8 @@ struct Weights {
   template <class F>
   void for_each_matrix(F&& f) {
     for (LayerWeights& layer : layers) {
-      for (WeightMatrix* m : {&layer.q, &layer.k, &layer.v, &layer.attention_output, &layer.gate, &layer.up, &layer.down}) {
+      for (WeightMatrix* m :
+           {&layer.q, &layer.k, &layer.v, &layer.attention_output, &layer.gate, &layer.up, &layer.down}) {
         f(*m);
       }
     }

@@ -38,7 +38,7 @@ TEST(Quantize, VersionsGiveTheSameBytes) {
 
 TEST(Quantize, ErrsByHalfAStepAtMost) {
   std::vector<float> x = random_floats(4 * 64, 12);
-  x[5] = 100;    // stands out
+  x[5] = 100;  // stands out
   x[70] = -0.0f;
   const std::vector<std::byte> panel = quantize(detect_isa(), x, 64, 4, 64);
   for (size_t b = 0; b < 2; ++b) {

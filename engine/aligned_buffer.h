@@ -8,11 +8,15 @@
 
 namespace sain::engine {
 
+/// kHuge saves TLB misses where all of a buffer is read again and again. Where a part may never be touched it costs
+/// memory and, as the kernel fills 2 MiB with zeros at a first touch, time.
+enum class Pages { kSmall, kHuge };
+
 /// Movable; the memory is returned to the operating system at once when the buffer dies.
 class AlignedBuffer {
  public:
   /// Errors: kResourceExhausted naming `purpose` and the size.
-  static Result<AlignedBuffer> allocate(size_t bytes, const char* purpose);
+  static Result<AlignedBuffer> allocate(size_t bytes, const char* purpose, Pages pages = Pages::kSmall);
 
   AlignedBuffer() = default;
   AlignedBuffer(AlignedBuffer&& other) noexcept

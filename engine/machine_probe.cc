@@ -42,7 +42,8 @@ Result<MachineSpeed> measure_machine(ThreadPool& pool, kernels::Isa isa, std::st
   std::atomic<uint64_t> checksum = 0;  // a use for what the loops return
 
   {
-    SAIN_ASSIGN_OR_RETURN(const AlignedBuffer buffer, AlignedBuffer::allocate(kReadBytes, "measuring bandwidth"));
+    SAIN_ASSIGN_OR_RETURN(const AlignedBuffer buffer,
+                          AlignedBuffer::allocate(kReadBytes, "measuring bandwidth", Pages::kHuge));
     auto* memory = buffer.as<std::byte>();
     // Pages that nobody has written are all the same one.
     pool.parallel_for(kReadBytes, kReadPiece,

@@ -176,7 +176,7 @@ Result<PackedWeights> PackedWeights::create(const GgufFile& source, Weights& wei
   }
   if (!reasons.empty()) warnings.push_back("the packed weights stay in memory, and will be packed again: " + reasons);
 
-  SAIN_ASSIGN_OR_RETURN(out.memory_, AlignedBuffer::allocate(out.bytes_, "packed weights"));
+  SAIN_ASSIGN_OR_RETURN(out.memory_, AlignedBuffer::allocate(out.bytes_, "packed weights", Pages::kHuge));
   std::byte* next = out.memory_.as<std::byte>();
   for (WeightMatrix* m : matrices) {
     if (options.stop.stop_requested()) {

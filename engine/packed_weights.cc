@@ -3,12 +3,11 @@
 #include <sys/mman.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <span>
 #include <string_view>
 #include <unordered_set>
 
-#include "engine/cpu_count.h"
+#include "engine/cache_dir.h"
 #include "engine/thread_pool.h"
 #include "formats/gguf_writer.h"
 #include "formats/sha256.h"
@@ -78,13 +77,14 @@ void pack_groups(const WeightMatrix& m, size_t first, std::span<std::byte> out, 
 }
 
 /// Whether `sidecar` was made from `source` as it is now, of the layout that this program reads.
-bool belongs(const GgufFile& sidecar, const GgufFile& source, const std::vector<WeightMatrix*>& matrices) {
+bool belongs(const GgufFile& sidecar, const GgufFile& source, const std::string& print,
+             const std::vector<WeightMatrix*>& matrices) {
   const Metadata& m = sidecar.metadata();
   const auto is = [](auto result, auto expected) { return result && *result == expected; };
   if (!is(m.string("general.architecture"), std::string_view(kArchitecture)) ||
       !is(m.u32("sain.packed.version"), kVersion) || !is(m.u64("sain.packed.source.bytes"), source.file_bytes()) ||
       !is(m.string("sain.packed.source.modified"), std::string_view(std::to_string(modified(source.path())))) ||
-      !is(m.string("sain.packed.source.fingerprint"), std::string_view(fingerprint(source)))) {
+      !is(m.string("sain.packed.source.fingerprint"), std::string_view(print))) {
     return false;
   }
   for (const WeightMatrix* matrix : matrices) {
@@ -97,14 +97,14 @@ bool belongs(const GgufFile& sidecar, const GgufFile& source, const std::vector<
   return true;
 }
 
-Status write_sidecar(const fs::path& path, const GgufFile& source, const std::vector<WeightMatrix*>& matrices,
-                     const PackOptions& options, ThreadPool& pool) {
+Status write_sidecar(const fs::path& path, const GgufFile& source, const std::string& print,
+                     const std::vector<WeightMatrix*>& matrices, const PackOptions& options, ThreadPool& pool) {
   GgufWriter writer;
   writer.set("general.architecture", kArchitecture);
   writer.set("sain.packed.version", kVersion);
   writer.set("sain.packed.source.bytes", source.file_bytes());
   writer.set("sain.packed.source.modified", std::to_string(modified(source.path())));
-  writer.set("sain.packed.source.fingerprint", fingerprint(source));
+  writer.set("sain.packed.source.fingerprint", print);
   for (const WeightMatrix* m : matrices) {
     writer.add_tensor(m->name, m->dtype, {m->cols * kernels::kPackedRows, kernels::packed_groups(m->rows)},
                       [m, &pool](uint64_t first, std::span<std::byte> out) { pack_groups(*m, first, out, pool); });
@@ -122,22 +122,6 @@ Status write_sidecar(const fs::path& path, const GgufFile& source, const std::ve
   return {};
 }
 
-/// Folders that may hold the sidecar, best first.
-std::vector<fs::path> candidates(const GgufFile& source) {
-  std::vector<fs::path> paths = {PackedWeights::sidecar_path(source.path())};
-  fs::path cache;
-  if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg != nullptr && *xdg != '\0') {
-    cache = xdg;
-  } else if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') {
-    cache = fs::path(home) / ".cache";
-  }
-  if (!cache.empty()) {
-    const std::string name = source.path().filename().string() + "." + fingerprint(source).substr(0, 16);
-    paths.push_back(cache / "sain" / "packed" / (name + ".packed"));
-  }
-  return paths;
-}
-
 }  // namespace
 
 fs::path PackedWeights::sidecar_path(const fs::path& model) {
@@ -151,15 +135,20 @@ Result<PackedWeights> PackedWeights::create(const GgufFile& source, Weights& wei
   if (matrices.empty() || options.packing == Packing::kNone) return out;
   for (const WeightMatrix* m : matrices) out.bytes_ += packed_bytes(*m);
 
+  std::string print;
+  std::vector<fs::path> paths;  // best first
+  if (options.packing == Packing::kSidecar) {
+    print = fingerprint(source);
+    const std::string name = source.path().filename().string() + "." + print.substr(0, 16) + ".packed";
+    paths = {sidecar_path(source.path()), cache_dir() / "packed" / name};
+  }
   const auto use = [&](const fs::path& path) {
     auto file = GgufFile::open(path);
-    if (!file || !belongs(*file, source, matrices)) return false;
+    if (!file || !belongs(*file, source, print, matrices)) return false;
     out.file_ = *std::move(file);
     for (WeightMatrix* m : matrices) m->packed = out.file_->find_tensor(m->name)->data;
     return true;
   };
-  const std::vector<fs::path> paths =
-      options.packing == Packing::kSidecar ? candidates(source) : std::vector<fs::path>();
   for (const fs::path& path : paths) {
     if (use(path)) return out;
   }
@@ -169,7 +158,7 @@ Result<PackedWeights> PackedWeights::create(const GgufFile& source, Weights& wei
   for (const fs::path& path : paths) {
     std::error_code ignored;  // the write says it better
     if (path != paths.front()) fs::create_directories(path.parent_path(), ignored);
-    const Status written = write_sidecar(path, source, matrices, options, pool);
+    const Status written = write_sidecar(path, source, print, matrices, options, pool);
     if (written && use(path)) return out;
     if (!written && written.error().code == ErrorCode::kCancelled) return written.error();
     if (!written) reasons += (reasons.empty() ? "" : "; ") + written.error().message;

@@ -1,10 +1,7 @@
 #include "router/catalog.h"
 
 #include <fmt/ranges.h>
-#include <pwd.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -61,18 +58,6 @@ constexpr CatalogEntry kCatalog[] = {
      .licence = "the package names none"},
 };
 
-/// The value of an environment variable that is set and not empty, else an empty string.
-std::string environment(const char* variable) {
-  const char* value = std::getenv(variable);
-  return value ? value : "";
-}
-
-std::filesystem::path home_dir() {
-  if (const std::string home = environment("HOME"); !home.empty()) return home;
-  const passwd* user = getpwuid(geteuid());
-  return user && user->pw_dir ? user->pw_dir : ".";
-}
-
 std::string catalog_names() {
   std::vector<std::string_view> names;
   for (const CatalogEntry& entry : kCatalog) names.push_back(entry.name);
@@ -90,13 +75,6 @@ const CatalogEntry* find_catalog_entry(std::string_view name) {
     if (entry.name == name) return &entry;
   }
   return nullptr;
-}
-
-std::filesystem::path cache_dir() {
-  if (const std::string dir = environment("SAIN_CACHE"); !dir.empty()) return dir;
-  // The XDG base directory specification: a relative XDG_CACHE_HOME is invalid and ignored.
-  if (const std::filesystem::path dir = environment("XDG_CACHE_HOME"); dir.is_absolute()) return dir / "sain";
-  return home_dir() / ".cache" / "sain";
 }
 
 std::filesystem::path cached_model_path(const CatalogEntry& entry) {

@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "engine/cache_dir.h"
 #include "formats/result.h"
 
 namespace sain::router {
@@ -26,8 +27,7 @@ struct CatalogEntry {
 std::span<const CatalogEntry> catalog();
 const CatalogEntry* find_catalog_entry(std::string_view name);
 
-/// SAIN_CACHE, else XDG_CACHE_HOME/sain, else ~/.cache/sain.
-std::filesystem::path cache_dir();
+using engine::cache_dir;
 
 /// cache_dir()/models/<file>, whether or not it is there.
 std::filesystem::path cached_model_path(const CatalogEntry& entry);

@@ -165,11 +165,11 @@ TEST_F(PackedWeightsTest, WhereNoFileCanBeWrittenTheyStayInMemory) {
   fs::create_directories(sidecar_ / "in the way");
   const std::string cache = (folder_ / "no folder").string();
   std::ofstream(cache) << "a file";
-  const char* before = std::getenv("XDG_CACHE_HOME");
+  const char* before = std::getenv("SAIN_CACHE");
   const std::string kept = before != nullptr ? before : "";
-  setenv("XDG_CACHE_HOME", cache.c_str(), 1);
+  setenv("SAIN_CACHE", cache.c_str(), 1);
   const auto loaded = load();
-  before != nullptr ? setenv("XDG_CACHE_HOME", kept.c_str(), 1) : unsetenv("XDG_CACHE_HOME");
+  before != nullptr ? setenv("SAIN_CACHE", kept.c_str(), 1) : unsetenv("SAIN_CACHE");
   expect_right(loaded);
   ASSERT_THAT(loaded->warnings, SizeIs(1));
   EXPECT_THAT(loaded->warnings[0], HasSubstr("stay in memory"));

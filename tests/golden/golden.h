@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/model.h"
@@ -51,6 +52,11 @@ inline std::string test_name(const ::testing::TestParamInfo<std::string>& info) 
   for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
   return name;
 }
+
+class NullSink : public engine::TokenSink {
+ public:
+  void on_text(std::string_view) override {}
+};
 
 /// The models that have an fp32 reference.
 inline const auto kReferenceModels =

@@ -5,11 +5,6 @@ namespace {
 
 using formats::Token;
 
-class NullSink : public engine::TokenSink {
- public:
-  void on_text(std::string_view) override {}
-};
-
 class GreedyGolden : public GoldenTest {
  protected:
   std::vector<Token> generate(engine::Session& session, const nlohmann::ordered_json& prompt_ids) {

@@ -9,11 +9,6 @@ namespace {
 
 using formats::Token;
 
-class NullSink : public engine::TokenSink {
- public:
-  void on_text(std::string_view) override {}
-};
-
 class Int8Golden : public GoldenTest {
  protected:
   /// Calls check(model) with the model loaded for each instruction set; scalar ones are in tests/kernels, and slow.

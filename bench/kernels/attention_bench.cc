@@ -41,7 +41,7 @@ struct Block {
     scratch.resize(attention_scratch_floats(n_tokens * head.group, head.head_dim) + 16);
     out.resize(n_tokens * row_floats);
     range.queries = queries.data();
-    range.mask = AttentionMask::kCausal;
+    range.mask = AttentionMask::kWindow;
     args.ranges = &range;
     args.n_ranges = 1;
     args.group = head.group;

@@ -205,7 +205,7 @@ void Forward::attend(uint32_t layer, const KvCache& cache) {
         .values = cache.value(layer, static_cast<uint32_t>(part_begin), kv_head),
         .begin = part_begin,
         .end = part_end,
-        .mask = kernels::AttentionMask::kCausal,
+        .mask = kernels::AttentionMask::kWindow,
     };
     kernels::AttentionArgs args = {
         .ranges = &range,

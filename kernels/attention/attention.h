@@ -25,8 +25,8 @@ inline constexpr size_t kNumKvTypes = 4;
 size_t kv_row_bytes(KvType type, size_t head_dim);
 
 enum class AttentionMask {
-  kAll,     // every token sees the whole range: attention sinks
-  kCausal,  // token t, at `position` + t, sees what is not after it and less than `window` before it
+  kCausal,  // token t, at `position` + t, sees what is not after it: attention sinks
+  kWindow,  // and less than `window` before it
 };
 
 /// A run of cached positions, with the queries turned (rope) for it: sinks want another turn than the window does.
@@ -54,7 +54,7 @@ struct AttentionArgs {
   size_t query_stride;  // floats from one token's queries to the next's
   size_t row_stride;    // bytes from one position's row to the next's
   size_t position;      // of token 0
-  size_t window;        // 0: none. See AttentionMask::kCausal
+  size_t window;        // 0: none. See AttentionMask::kWindow
   float scale;
   float soft_cap;            // 0: none
   float* scratch;            // attention_scratch_floats(n_tokens * group, head_dim); fastest where aligned to 64 bytes

@@ -55,9 +55,9 @@ struct Visible {
 /// The block is the positions [first, first + n) of `range`.
 static inline Visible attention_visible(const AttentionArgs& args, const AttentionRange& range, size_t token,
                                         size_t first, size_t n) {
-  if (range.mask == AttentionMask::kAll) return {0, n};
+  const size_t window = range.mask == AttentionMask::kWindow ? args.window : 0;
   const size_t end = args.position + token + 1;  // of what the token sees, as begin
-  const size_t begin = args.window != 0 && end > args.window ? end - args.window : 0;
+  const size_t begin = window != 0 && end > window ? end - window : 0;
   Visible seen = {begin > first ? begin - first : 0, end > first ? end - first : 0};
   if (seen.end > n) seen.end = n;
   if (seen.begin > seen.end) seen.begin = seen.end;

@@ -27,7 +27,7 @@ struct Shape {
   size_t window = 0;
   float soft_cap = 0;
   size_t n_sinks = 0;
-  size_t first = 0;  // the causal range begins here
+  size_t first = 0;  // the range with the window begins here
 };
 
 std::ostream& operator<<(std::ostream& out, const Shape& s) {
@@ -66,14 +66,14 @@ struct Problem {
 
   std::vector<AttentionRange> ranges() const {
     const std::vector<AttentionRange> all = {
-        {sink_queries.data(), keys.data(), values.data(), 0, shape.n_sinks, AttentionMask::kAll},
+        {sink_queries.data(), keys.data(), values.data(), 0, shape.n_sinks, AttentionMask::kCausal},
         from_to(shape.first, shape.n_positions)};
     return shape.n_sinks != 0 ? all : std::vector<AttentionRange>{all[1]};
   }
 
   AttentionRange from_to(size_t begin, size_t end) const {
     return {queries.data(),        keys.data() + begin * row_bytes, values.data() + begin * row_bytes, begin, end,
-            AttentionMask::kCausal};
+            AttentionMask::kWindow};
   }
 
   struct Answer {
@@ -150,8 +150,8 @@ struct Problem {
         if (shape.soft_cap != 0) score = double{shape.soft_cap} * std::tanh(score / double{shape.soft_cap});
         scores.push_back({score, p});
       };
-      for (size_t p = 0; p < shape.n_sinks; ++p) add(sink_queries, p);
       const size_t end = shape.n_positions - shape.n_tokens + r / shape.group + 1;
+      for (size_t p = 0; p < std::min(shape.n_sinks, end); ++p) add(sink_queries, p);
       const size_t begin = shape.window != 0 && end > shape.window ? end - shape.window : 0;
       for (size_t p = std::max(begin, shape.first); p < end; ++p) add(queries, p);
       double largest = -INFINITY, sum = 0;
@@ -226,6 +226,17 @@ TEST_P(AttentionTest, SinksHaveQueriesOfTheirOwn) {
       Shape shape = {64, 3, n_tokens, 150, 50};
       shape.n_sinks = n_sinks;
       shape.first = 80;
+      check(shape, KvType::kF16);
+    }
+  }
+}
+
+// As at the beginning of a stream: tokens that are sinks themselves, and see the sinks up to their own.
+TEST_P(AttentionTest, SinksAreCausalAndHaveNoWindow) {
+  for (const size_t window : {1, 3, 100}) {
+    for (const size_t n_tokens : {1, 5, 21, 40}) {
+      Shape shape = {64, 3, n_tokens, std::max<size_t>(n_tokens, 12), window};
+      shape.n_sinks = shape.first = 8;
       check(shape, KvType::kF16);
     }
   }

@@ -107,7 +107,10 @@ Result<Session> Session::create(const Model& model, ThreadPool& pool, const Sess
   try {
     SAIN_ASSIGN_OR_RETURN(cpu::Forward forward, cpu::Forward::create(model, pool, arithmetic));
     SAIN_ASSIGN_OR_RETURN(KvCache cache,
-                          KvCache::create(model.config(), model.config().n_layers, options.context_length, kv_type));
+                          KvCache::create(model.config(), {.n_layers = model.config().n_layers,
+                                                           .max_length = options.context_length,
+                                                           .max_batch = static_cast<uint32_t>(forward.max_batch()),
+                                                           .type = kv_type}));
     auto state =
         std::make_unique<State>(State{&model, options, std::move(forward), std::move(cache), {}, std::nullopt, 0});
     state->history.reserve(options.context_length);
@@ -199,12 +202,15 @@ Result<std::vector<float>> Session::hidden_state(std::span<const Token> tokens, 
     return make_error(ErrorCode::kInvalidArgument, "layers: expected 1 to {}, found {}", config.n_layers, n_layers);
   }
   SAIN_RETURN_IF_ERROR(s.check(tokens, s.options.context_length));
-  if (!s.probe || s.probe->context_length() < tokens.size() || s.probe_layers < n_layers) {
+  if (!s.probe || s.probe->max_length() < tokens.size() || s.probe_layers < n_layers) {
     const uint32_t length = std::min(std::max(static_cast<uint32_t>(tokens.size()), 256u), s.options.context_length);
-    SAIN_ASSIGN_OR_RETURN(s.probe, KvCache::create(config, n_layers, length, s.cache.type()));
+    SAIN_ASSIGN_OR_RETURN(s.probe, KvCache::create(config, {.n_layers = n_layers,
+                                                            .max_length = length,
+                                                            .max_batch = static_cast<uint32_t>(s.forward.max_batch()),
+                                                            .type = s.cache.type()}));
     s.probe_layers = n_layers;
   }
-  s.probe->length = 0;
+  s.probe->truncate(0);
   std::vector<double> sum(config.d_model);
   for (size_t first = 0; first < tokens.size(); first += s.forward.max_batch()) {
     const size_t count = std::min(s.forward.max_batch(), tokens.size() - first);
@@ -225,8 +231,8 @@ void Session::reset() {
 
 void Session::truncate(size_t n_tokens) {
   if (n_tokens >= state_->history.size()) return;
+  if (!state_->cache.truncate(n_tokens)) return reset();
   state_->history.resize(n_tokens);
-  state_->cache.length = static_cast<uint32_t>(n_tokens);
 }
 
 std::span<const Token> Session::history() const {

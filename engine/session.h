@@ -86,7 +86,8 @@ class Session {
   Result<std::vector<float>> hidden_state(std::span<const Token> tokens, uint32_t n_layers);
 
   void reset();  // forgets the conversation, keeps the memory
-  /// Forgets all but the first `n_tokens`; nothing where there are no more.
+  /// Forgets all but the first `n_tokens`; nothing where there are no more. A model with sliding windows may have
+  /// overwritten what these tokens need, and forgets everything then: history() says what is left.
   void truncate(size_t n_tokens);
   std::span<const Token> history() const;
   uint32_t context_length() const;

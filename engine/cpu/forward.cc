@@ -22,6 +22,21 @@ constexpr size_t kMaxParts = 64;
 /// Tasks for each thread, so that threads which start late or are interrupted do not hold up the others.
 constexpr size_t kTasksPerThread = 3;
 
+/// What a block of tokens sees of a KV head.
+struct Ranges {
+  std::array<kernels::AttentionRange, KvCache::kMaxRuns> ranges;
+  size_t n = 0;
+
+  void add(const KvCache& cache, uint32_t layer, uint32_t kv_head, uint64_t begin, uint64_t end, const float* queries,
+           kernels::AttentionMask mask) {
+    while (begin < end) {
+      const KvCache::Run run = cache.run(layer, kv_head, begin, end);
+      ranges[n++] = {queries, run.keys, run.values, run.begin, run.end, mask};
+      begin = run.end;
+    }
+  }
+};
+
 }  // namespace
 
 Forward::Forward(const Model& model, ThreadPool& pool)
@@ -82,14 +97,14 @@ void Forward::run(std::span<const Token> tokens, KvCache& cache, uint32_t n_laye
   n_ = tokens.size();
   embed(tokens);
   for (size_t t = 0; t < n_; ++t) {
-    rope_global_.fill(cache.length + t, angles_global_.row(t));
-    if (model_->config().sliding_window != 0) rope_local_.fill(cache.length + t, angles_local_.row(t));
+    rope_global_.fill(cache.length() + t, angles_global_.row(t));
+    if (model_->config().sliding_window != 0) rope_local_.fill(cache.length() + t, angles_local_.row(t));
   }
   for (uint32_t layer = 0; layer < n_layers; ++layer) {
     attention_block(layer, cache);
     ffn_block(layer);
   }
-  cache.length += static_cast<uint32_t>(n_);
+  cache.advance(n_);
 }
 
 MatrixView<float> Forward::logits(size_t first, size_t count) {
@@ -175,7 +190,7 @@ void Forward::append_to_cache(uint32_t layer, KvCache& cache) {
       norm_heads(k_.row(t), config.n_kv_heads, w.k_norm);
       rotate(q_.row(t), config.n_heads, config.head_dim, angles.row(t), config.rope.rotary_dim);
       rotate(k_.row(t), config.n_kv_heads, config.head_dim, angles.row(t), config.rope.rotary_dim);
-      cache.store(kernels.attention, layer, cache.length + static_cast<uint32_t>(t), k_.row(t), v_.row(t));
+      cache.store(kernels.attention, layer, cache.length() + t, k_.row(t), v_.row(t));
     }
   });
 }
@@ -184,39 +199,32 @@ void Forward::append_to_cache(uint32_t layer, KvCache& cache) {
 void Forward::attend(uint32_t layer, const KvCache& cache) {
   const ModelConfig& config = model_->config();
   const size_t group = config.n_heads / config.n_kv_heads;
-  const size_t window = config.is_local[layer] ? config.sliding_window : 0;
+  const KvRule& rule = cache.rule(layer);
   const size_t block = attention_block_tokens(config);
   const size_t n_blocks = (n_ + block - 1) / block;
-  const size_t n_parts = n_blocks == 1 ? attention_parts(cache.length + n_, window) : 1;
+  const uint64_t n_seen = cache.length() + n_ - rule.window_begin(cache.length());
+  const size_t n_parts = n_blocks == 1 ? attention_parts(n_seen) : 1;
 
   // A task is a KV head, a block of tokens, and one of n_parts runs of the positions that the block sees.
   pool_->parallel_for(config.n_kv_heads * n_blocks * n_parts, 1, [&](unsigned thread, size_t task, size_t) {
     const size_t part = task % n_parts;
     const uint32_t kv_head = static_cast<uint32_t>(task / n_parts / n_blocks);
     const size_t first = task / n_parts % n_blocks * block, n_tokens = std::min(block, n_ - first);
-    const size_t position = cache.length + first, end = position + n_tokens;
-    const size_t begin = window != 0 && position + 1 > window ? position + 1 - window : 0;
-    const size_t part_begin = begin + (end - begin) * part / n_parts;
-    const size_t part_end = begin + (end - begin) * (part + 1) / n_parts;
+    const uint64_t position = cache.length() + first, end = position + n_tokens, begin = rule.window_begin(position);
     const size_t column = kv_head * group * config.head_dim;
-    const kernels::AttentionRange range = {
-        .queries = q_.row(first) + column,
-        .keys = cache.key(layer, static_cast<uint32_t>(part_begin), kv_head),
-        .values = cache.value(layer, static_cast<uint32_t>(part_begin), kv_head),
-        .begin = part_begin,
-        .end = part_end,
-        .mask = kernels::AttentionMask::kWindow,
-    };
+    Ranges seen;
+    seen.add(cache, layer, kv_head, begin + (end - begin) * part / n_parts,
+             begin + (end - begin) * (part + 1) / n_parts, q_.row(first) + column, kernels::AttentionMask::kWindow);
     kernels::AttentionArgs args = {
-        .ranges = &range,
-        .n_ranges = 1,
+        .ranges = seen.ranges.data(),
+        .n_ranges = seen.n,
         .n_tokens = n_tokens,
         .group = group,
         .head_dim = config.head_dim,
         .query_stride = q_.stride,
         .row_stride = cache.row_bytes(),
         .position = position,
-        .window = window,
+        .window = rule.window,
         .scale = config.attention_scale,
         .soft_cap = config.attention_soft_cap,
         .scratch = attention_scratch_.row(thread),
@@ -235,15 +243,14 @@ void Forward::attend(uint32_t layer, const KvCache& cache) {
   if (n_parts > 1) merge_parts(n_parts);
 }
 
-/// Into how many parts the positions are divided, so that there are tasks for all threads where KV heads alone are too
+/// Into how many parts n_positions are divided, so that there are tasks for all threads where KV heads alone are too
 /// few. A part is long enough to outweigh its merging, and all parts' rows fit into part_out_.
-size_t Forward::attention_parts(size_t n_positions, size_t window) const {
+size_t Forward::attention_parts(uint64_t n_positions) const {
   constexpr size_t kMinPart = 256;  // positions
   const ModelConfig& config = model_->config();
-  const size_t seen = window != 0 ? std::min(n_positions, window + n_) : n_positions;
   const size_t wanted = (kTasksPerThread * pool_->n_threads() + config.n_kv_heads - 1) / config.n_kv_heads;
   if (pool_->n_threads() == 1) return 1;
-  return std::max<size_t>(1, std::min({wanted, seen / kMinPart, part_max_.cols / (n_ * config.n_heads)}));
+  return std::max<size_t>(1, std::min({wanted, n_positions / kMinPart, part_max_.cols / (n_ * config.n_heads)}));
 }
 
 /// Part results of all KV heads, (n_kv_heads, n_parts, n_tokens * group) rows, into attended_.

@@ -26,7 +26,7 @@ class Forward {
   /// Tokens that a run() takes at most: at least kMaxLogits, more for small models.
   size_t max_batch() const { return x_.rows; }
 
-  /// Takes `tokens` (1 to max_batch()) through the first `n_layers` layers at the positions that follow cache.length,
+  /// Takes `tokens` (1 to max_batch()) through the first `n_layers` layers at the positions that follow cache.length(),
   /// and appends their keys and values to `cache`, which must have room for them.
   void run(std::span<const formats::Token> tokens, KvCache& cache, uint32_t n_layers);
 
@@ -46,7 +46,7 @@ class Forward {
   void add_residual(const MatrixView<float>& delta, const WeightVector& post_norm);
   void append_to_cache(uint32_t layer, KvCache& cache);
   void attend(uint32_t layer, const KvCache& cache);
-  size_t attention_parts(size_t n_positions, size_t window) const;
+  size_t attention_parts(uint64_t n_positions) const;
   void merge_parts(size_t n_parts);
   MatrixView<float> batch(const MatrixView<float>& whole) const { return {whole.data, n_, whole.cols, whole.stride}; }
 

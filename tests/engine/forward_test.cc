@@ -71,7 +71,10 @@ class ForwardTest : public ::testing::Test {
     return *std::move(made);
   }
   KvCache cache() {
-    auto made = KvCache::create(model_->config(), TinyModel::kLayers, TinyModel::kContext, KvType::kF32);
+    auto made = KvCache::create(model_->config(), {.n_layers = TinyModel::kLayers,
+                                                   .max_length = TinyModel::kContext,
+                                                   .max_batch = TinyModel::kContext,
+                                                   .type = KvType::kF32});
     EXPECT_TRUE(made) << made.error().message;
     return *std::move(made);
   }

@@ -343,6 +343,21 @@ TEST_F(SessionTest, TruncateForgetsAllButTheFirst) {
   EXPECT_EQ(copy(s.prefill(std::span(tokens).last(10))), expected);
 }
 
+TEST_F(SessionTest, TruncateForgetsAllWhereAWindowHasMovedOn) {
+  TinyModel tiny("gemma3");
+  tiny.set("context_length", 4000u);
+  load(tiny);
+  Session s = session();
+  const std::vector<Token> tokens = some_tokens(2000);
+  const std::vector<float> expected = copy(s.prefill(std::span(tokens).first(1500)));
+  copy(s.prefill(std::span(tokens).last(500)));
+  s.truncate(1999);
+  EXPECT_THAT(s.history(), SizeIs(1999));
+  s.truncate(1000);
+  EXPECT_THAT(s.history(), IsEmpty());
+  EXPECT_EQ(copy(s.prefill(std::span(tokens).first(1500))), expected);
+}
+
 TEST_F(SessionTest, HiddenStateIsTheMeanOfWhatPrefillComputes) {
   TinyModel tiny;
   tiny.tensors.erase("output.weight");

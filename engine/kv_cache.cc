@@ -16,7 +16,8 @@ KvLayout layout_of(const ModelConfig& config, const KvCacheOptions& options) {
   KvLayout layout = {.type = options.type,
                      .n_kv_heads = config.n_kv_heads,
                      .head_dim = config.head_dim,
-                     .row_bytes = kernels::kv_row_bytes(options.type, config.head_dim)};
+                     .row_bytes = kernels::kv_row_bytes(options.type, config.head_dim),
+                     .rule = options.rule};
   for (uint32_t layer = 0; layer < options.n_layers; ++layer) {
     const KvRule rule = config.is_local[layer] ? KvRule{.window = config.sliding_window} : options.rule;
     auto group = std::ranges::find(layout.groups, rule, &KvLayout::Group::rule);

@@ -1,6 +1,7 @@
 // Keys and values of the tokens that a conversation has seen.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -27,6 +28,10 @@ struct KvRule {
   uint64_t window_begin(uint64_t position) const {
     return window != 0 && position + 1 > window ? position + 1 - window : 0;
   }
+
+  /// Where a token at `position` stands among those that it sees. Its query meets the sinks as if it were there; the
+  /// window is as far from it as it always was, so these keys stay as they are.
+  uint64_t place(uint64_t position) const { return std::min<uint64_t>(position, uint64_t{n_sinks} + window - 1); }
 };
 
 struct KvCacheOptions {
@@ -55,6 +60,7 @@ struct KvLayout {
   uint32_t n_kv_heads = 0;
   uint32_t head_dim = 0;
   size_t row_bytes = 0;
+  KvRule rule = {};                // of layers with no window of their own
   std::vector<Group> groups = {};  // one or two
   std::vector<Layer> layers = {};  // (n_layers)
 
@@ -105,7 +111,8 @@ class KvCache {
   uint64_t max_length() const { return max_length_; }
   KvType type() const { return layout().type; }
   size_t row_bytes() const { return layout().row_bytes; }
-  size_t bytes() const;  // of its own memory
+  size_t bytes() const;                                 // of its own memory
+  const KvRule& rule() const { return layout().rule; }  // of layers with no window of their own
   const KvRule& rule(uint32_t layer) const { return layout().groups[layout().layers[layer].group].rule; }
 
   /// Writes the key and value (kv_dim floats each) of `position`: one of the max_batch from length() on.

@@ -17,7 +17,9 @@ enum class RopeLayout {
   kHalves,    // pairs (i, i + rotary_dim/2): qwen, gemma ("neox")
 };
 
-/// How positions become angles. theta_i = base^(-2i/rotary_dim), then scaled.
+/// How positions become angles. theta_i = base^(-2i/rotary_dim), then scaled. Every scaling here gives an angle that is
+/// proportional to the position, so that what two tokens make of each other depends on their distance alone: streaming
+/// (ContextPolicy::kStream) relies on it. Scalings that change with the length of the text are refused.
 struct RopeConfig {
   enum class Scaling { kNone, kLinear, kYarn };
   RopeLayout layout = RopeLayout::kAdjacent;

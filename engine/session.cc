@@ -16,6 +16,10 @@ using formats::StreamDecoder;
 
 constexpr uint32_t kDefaultContext = 4096;
 
+KvType default_kv_type(Precision precision) {
+  return precision == Precision::kExact ? KvType::kF32 : KvType::kF16;
+}
+
 double ms_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
@@ -45,9 +49,12 @@ struct Session::State {
   std::optional<KvCache> probe;  // for hidden_state(), taken when first needed
   uint32_t probe_layers = 0;
 
-  uint32_t room() const { return options.context_length - static_cast<uint32_t>(history.size()); }
+  /// Tokens that can be appended.
+  size_t room() const {
+    return options.policy == ContextPolicy::kStream ? SIZE_MAX : options.context_length - history.size();
+  }
 
-  Status check(std::span<const Token> tokens, uint32_t available) const {
+  Status check(std::span<const Token> tokens, size_t available) const {
     if (tokens.empty()) return make_error(ErrorCode::kInvalidArgument, "expected at least one token, found none");
     for (size_t i = 0; i < tokens.size(); ++i) {
       if (tokens[i] < 0 || static_cast<uint32_t>(tokens[i]) >= model->config().vocab_size) {
@@ -66,6 +73,11 @@ struct Session::State {
   void step(std::span<const Token> tokens) {
     forward.run(tokens, cache, model->config().n_layers);
     history.insert(history.end(), tokens.begin(), tokens.end());
+    if (history.size() > options.context_length) {
+      // Moves the window, which for 4 bytes a token costs nothing beside attention to it.
+      const auto first = history.begin() + options.n_sinks;
+      history.erase(first, first + static_cast<ptrdiff_t>(history.size() - options.context_length));
+    }
   }
 
   /// Appends `tokens` batch by batch and calls after_batch(first, count) for each. False if stopped.
@@ -101,19 +113,28 @@ Result<Session> Session::create(const Model& model, ThreadPool& pool, const Sess
     return make_error(ErrorCode::kInvalidArgument, "context length: expected at most the model's {}, found {}", largest,
                       options.context_length);
   }
-  const KvType kv_type = options.precision == Precision::kExact ? KvType::kF32 : KvType::kF16;
+  const bool is_stream = options.policy == ContextPolicy::kStream;
+  if (is_stream && options.n_sinks >= options.context_length) {
+    return make_error(ErrorCode::kInvalidArgument, "sinks: expected fewer than the context's {} tokens, found {}",
+                      options.context_length, options.n_sinks);
+  }
   const cpu::Arithmetic arithmetic =
       options.precision == Precision::kExact ? cpu::Arithmetic::kF32 : cpu::Arithmetic::kInt8;
   try {
     SAIN_ASSIGN_OR_RETURN(cpu::Forward forward, cpu::Forward::create(model, pool, arithmetic));
-    SAIN_ASSIGN_OR_RETURN(KvCache cache,
-                          KvCache::create(model.config(), {.n_layers = model.config().n_layers,
-                                                           .max_length = options.context_length,
-                                                           .max_batch = static_cast<uint32_t>(forward.max_batch()),
-                                                           .type = kv_type}));
+    const uint64_t max_length = is_stream ? KvCacheOptions::kEndless : options.context_length;
+    const KvRule rule =
+        is_stream ? KvRule{.window = options.context_length - options.n_sinks, .n_sinks = options.n_sinks} : KvRule();
+    SAIN_ASSIGN_OR_RETURN(
+        KvCache cache,
+        KvCache::create(model.config(), {.n_layers = model.config().n_layers,
+                                         .max_length = max_length,
+                                         .rule = rule,
+                                         .max_batch = static_cast<uint32_t>(forward.max_batch()),
+                                         .type = options.kv_type.value_or(default_kv_type(options.precision))}));
     auto state =
         std::make_unique<State>(State{&model, options, std::move(forward), std::move(cache), {}, std::nullopt, 0});
-    state->history.reserve(options.context_length);
+    state->history.reserve(options.context_length + (is_stream ? state->forward.max_batch() : 0));
     return Session(std::move(state));
   } catch (const std::bad_alloc&) {
     return make_error(ErrorCode::kResourceExhausted, "not enough memory for a session of {} tokens",
@@ -130,7 +151,7 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
   SAIN_ASSIGN_OR_RETURN(StopStrings stop_strings, StopStrings::create(options.stop_strings));
   StreamDecoder decoder(s.model->tokenizer());
   Generation result;
-  result.tokens.reserve(std::min(options.max_tokens, s.room()));
+  result.tokens.reserve(std::min(options.max_tokens, s.options.context_length));
   const auto emit = [&](std::string_view text) {
     result.text += text;
     sink.on_text(text);
@@ -207,7 +228,7 @@ Result<std::vector<float>> Session::hidden_state(std::span<const Token> tokens, 
     SAIN_ASSIGN_OR_RETURN(s.probe, KvCache::create(config, {.n_layers = n_layers,
                                                             .max_length = length,
                                                             .max_batch = static_cast<uint32_t>(s.forward.max_batch()),
-                                                            .type = s.cache.type()}));
+                                                            .type = default_kv_type(s.options.precision)}));
     s.probe_layers = n_layers;
   }
   s.probe->truncate(0);
@@ -229,10 +250,17 @@ void Session::reset() {
   truncate(0);
 }
 
-void Session::truncate(size_t n_tokens) {
-  if (n_tokens >= state_->history.size()) return;
-  if (!state_->cache.truncate(n_tokens)) return reset();
-  state_->history.resize(n_tokens);
+void Session::truncate(uint64_t n_tokens) {
+  State& s = *state_;
+  if (n_tokens >= s.cache.length()) return;
+  const bool has_forgotten = s.history.size() < s.cache.length();
+  if (has_forgotten || !s.cache.truncate(n_tokens)) n_tokens = 0;
+  s.cache.truncate(n_tokens);
+  s.history.resize(n_tokens);
+}
+
+uint64_t Session::n_tokens() const {
+  return state_->cache.length();
 }
 
 std::span<const Token> Session::history() const {
@@ -240,6 +268,9 @@ std::span<const Token> Session::history() const {
 }
 uint32_t Session::context_length() const {
   return state_->options.context_length;
+}
+ContextPolicy Session::policy() const {
+  return state_->options.policy;
 }
 size_t Session::kv_bytes() const {
   return state_->cache.bytes();

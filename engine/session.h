@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "engine/kv_cache.h"
 #include "engine/model.h"
 #include "engine/sampler.h"
 #include "engine/thread_pool.h"
@@ -22,9 +24,18 @@ enum class Precision {
   kExact,  // fp32 activations, f32 KV cache: the reference
 };
 
+/// What happens when the context is full.
+enum class ContextPolicy {
+  kStop,    // the end: longer prompts are errors, and generation finishes
+  kStream,  // nothing: the first n_sinks tokens and the newest ones are kept, those between are forgotten
+};
+
 struct SessionOptions {
   uint32_t context_length = 0;  // in tokens; 0: the model's own, at most 4096
   Precision precision = Precision::kFast;
+  std::optional<KvType> kv_type = {};  // default: by precision
+  ContextPolicy policy = ContextPolicy::kStop;
+  uint32_t n_sinks = 4;  // kStream: of the context; the rest is the window. 0: none, which few models bear
 };
 
 struct GenerateOptions {
@@ -34,8 +45,8 @@ struct GenerateOptions {
   SamplerOptions sampler = {};
 };
 
-enum class FinishReason { kStop, kLength, kContext, kCancelled };
-std::string_view to_string(FinishReason reason);  // "stop", "length", "context", "cancelled"
+enum class FinishReason { kStop, kLength, kContext, kCancelled };  // kContext: not with ContextPolicy::kStream
+std::string_view to_string(FinishReason reason);                   // "stop", "length", "context", "cancelled"
 
 struct Timings {
   double first_token_ms = 0;
@@ -62,7 +73,7 @@ class TokenSink {
 /// Holds a reference to its Model and ThreadPool, which must outlive it. Used by one thread at a time.
 class Session {
  public:
-  /// Takes all its memory here. Errors: kInvalidArgument (context length), kResourceExhausted.
+  /// Takes all its memory here. Errors: kInvalidArgument (context length, sinks), kResourceExhausted.
   static Result<Session> create(const Model& model, ThreadPool& pool, const SessionOptions& options = {});
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
@@ -86,11 +97,14 @@ class Session {
   Result<std::vector<float>> hidden_state(std::span<const Token> tokens, uint32_t n_layers);
 
   void reset();  // forgets the conversation, keeps the memory
-  /// Forgets all but the first `n_tokens`; nothing where there are no more. A model with sliding windows may have
-  /// overwritten what these tokens need, and forgets everything then: history() says what is left.
-  void truncate(size_t n_tokens);
-  std::span<const Token> history() const;
-  uint32_t context_length() const;
+  /// Forgets all but the first `n_tokens`; nothing where there are no more. Forgets everything where what these tokens
+  /// need is not there any more, in a stream or a model with sliding windows: n_tokens() says what is left.
+  void truncate(uint64_t n_tokens);
+
+  uint64_t n_tokens() const;               // appended so far
+  std::span<const Token> history() const;  // those that are kept, oldest first: all, or a stream's sinks and window
+  uint32_t context_length() const;         // the most that are kept
+  ContextPolicy policy() const;
   size_t kv_bytes() const;
   const Model& model() const;
 

@@ -4,9 +4,10 @@ namespace sain::engine {
 
 Result<TextChunks> TextChunks::create(const Session& session, std::span<const Token> tokens, uint32_t context) {
   constexpr uint32_t kShortest = 4;  // so that the second half predicts at least one token
-  if (context < kShortest || context > session.context_length()) {
-    return make_error(ErrorCode::kInvalidArgument, "context: expected {} to {} tokens, found {}", kShortest,
-                      session.context_length(), context);
+  const uint32_t longest = session.policy() == ContextPolicy::kStream ? UINT32_MAX : session.context_length();
+  if (context < kShortest || context > longest) {
+    return make_error(ErrorCode::kInvalidArgument, "context: expected {} to {} tokens, found {}", kShortest, longest,
+                      context);
   }
   if (tokens.size() < context) {
     return make_error(ErrorCode::kInvalidArgument, "text: expected at least the {} tokens of one chunk, found {}",

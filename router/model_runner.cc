@@ -18,7 +18,8 @@ engine::SessionOptions fitted(engine::SessionOptions options, const engine::Mode
 /// Appends what the session does not hold yet; starts again where the conversation took another turn.
 std::span<const Token> continue_session(engine::Session& session, std::span<const Token> prompt) {
   const std::span<const Token> history = session.history();
-  const bool is_prefix = history.size() < prompt.size() && std::equal(history.begin(), history.end(), prompt.begin());
+  const bool is_prefix = session.n_tokens() == history.size() && history.size() < prompt.size() &&
+                         std::equal(history.begin(), history.end(), prompt.begin());
   if (is_prefix) return prompt.subspan(history.size());
   session.reset();
   return prompt;

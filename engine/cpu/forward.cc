@@ -22,9 +22,9 @@ constexpr size_t kMaxParts = 64;
 /// Tasks for each thread, so that threads which start late or are interrupted do not hold up the others.
 constexpr size_t kTasksPerThread = 3;
 
-/// What a block of tokens sees of a KV head.
+/// What a block of tokens sees of a KV head: sinks and a window.
 struct Ranges {
-  std::array<kernels::AttentionRange, KvCache::kMaxRuns> ranges;
+  std::array<kernels::AttentionRange, 2 * KvCache::kMaxRuns> ranges;
   size_t n = 0;
 
   void add(const KvCache& cache, uint32_t layer, uint32_t kv_head, uint64_t begin, uint64_t end, const float* queries,
@@ -64,11 +64,12 @@ Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic
     MatrixView<float>* view;
     size_t rows, cols;
   };
-  const std::array<Part, 16> parts = {{
+  const std::array<Part, 18> parts = {{
       {&forward.attention_scratch_, pool.n_threads(), scratch_floats},
       {&forward.x_, max_batch, config.d_model},
       {&forward.normed_, max_batch, config.d_model},
       {&forward.q_, max_batch, config.q_dim()},
+      {&forward.sink_q_, max_batch, config.q_dim()},
       {&forward.k_, max_batch, config.kv_dim()},
       {&forward.v_, max_batch, config.kv_dim()},
       {&forward.attended_, max_batch, config.q_dim()},
@@ -77,6 +78,7 @@ Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic
       {&forward.delta_, max_batch, config.d_model},
       {&forward.angles_global_, max_batch, config.rope.rotary_dim},
       {&forward.angles_local_, max_batch, config.rope.rotary_dim},
+      {&forward.angles_sinks_, max_batch, config.rope.rotary_dim},
       {&forward.part_max_, 1, kMaxParts * config.n_heads},
       {&forward.part_sum_, 1, kMaxParts * config.n_heads},
       {&forward.part_out_, kMaxParts * config.n_heads, config.head_dim},
@@ -96,10 +98,7 @@ Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic
 void Forward::run(std::span<const Token> tokens, KvCache& cache, uint32_t n_layers) {
   n_ = tokens.size();
   embed(tokens);
-  for (size_t t = 0; t < n_; ++t) {
-    rope_global_.fill(cache.length() + t, angles_global_.row(t));
-    if (model_->config().sliding_window != 0) rope_local_.fill(cache.length() + t, angles_local_.row(t));
-  }
+  fill_angles(cache);
   for (uint32_t layer = 0; layer < n_layers; ++layer) {
     attention_block(layer, cache);
     ffn_block(layer);
@@ -130,6 +129,15 @@ void Forward::embed(std::span<const Token> tokens) {
   for (size_t t = 0; t < n_; ++t) {
     dequantize(embedding.row(static_cast<size_t>(tokens[t])), x_.row(t), x_.cols);
     if (scale != 1) model_->kernels().elementwise.scale(scale, x_.row(t), x_.cols);
+  }
+}
+
+void Forward::fill_angles(const KvCache& cache) {
+  for (size_t t = 0; t < n_; ++t) {
+    const uint64_t position = cache.length() + t;
+    rope_global_.fill(position, angles_global_.row(t));
+    if (model_->config().sliding_window != 0) rope_local_.fill(position, angles_local_.row(t));
+    if (cache.rule().n_sinks != 0) rope_global_.fill(cache.rule().place(position), angles_sinks_.row(t));
   }
 }
 
@@ -177,6 +185,7 @@ void Forward::append_to_cache(uint32_t layer, KvCache& cache) {
   const kernels::RopeFn rotate =
       config.rope.layout == RopeLayout::kAdjacent ? kernels.rope.adjacent : kernels.rope.halves;
   const MatrixView<float>& angles = config.is_local[layer] ? angles_local_ : angles_global_;
+  const bool has_sinks = cache.rule(layer).n_sinks != 0;
   const auto norm_heads = [&](float* heads, size_t n_heads, const WeightVector& weight) {
     if (weight.empty()) return;
     for (size_t h = 0; h < n_heads; ++h) {
@@ -188,6 +197,10 @@ void Forward::append_to_cache(uint32_t layer, KvCache& cache) {
     for (size_t t = begin; t < end; ++t) {
       norm_heads(q_.row(t), config.n_heads, w.q_norm);
       norm_heads(k_.row(t), config.n_kv_heads, w.k_norm);
+      if (has_sinks) {
+        std::memcpy(sink_q_.row(t), q_.row(t), config.q_dim() * sizeof(float));
+        rotate(sink_q_.row(t), config.n_heads, config.head_dim, angles_sinks_.row(t), config.rope.rotary_dim);
+      }
       rotate(q_.row(t), config.n_heads, config.head_dim, angles.row(t), config.rope.rotary_dim);
       rotate(k_.row(t), config.n_kv_heads, config.head_dim, angles.row(t), config.rope.rotary_dim);
       cache.store(kernels.attention, layer, cache.length() + t, k_.row(t), v_.row(t));
@@ -195,7 +208,7 @@ void Forward::append_to_cache(uint32_t layer, KvCache& cache) {
   });
 }
 
-/// Each query head attends to its group's key head: all positions up to its own, or the window's in local layers.
+/// Each query head attends to its group's key head: to all positions up to its own, or to the window's and the sinks.
 void Forward::attend(uint32_t layer, const KvCache& cache) {
   const ModelConfig& config = model_->config();
   const size_t group = config.n_heads / config.n_kv_heads;
@@ -210,9 +223,14 @@ void Forward::attend(uint32_t layer, const KvCache& cache) {
     const size_t part = task % n_parts;
     const uint32_t kv_head = static_cast<uint32_t>(task / n_parts / n_blocks);
     const size_t first = task / n_parts % n_blocks * block, n_tokens = std::min(block, n_ - first);
-    const uint64_t position = cache.length() + first, end = position + n_tokens, begin = rule.window_begin(position);
+    const uint64_t position = cache.length() + first, end = position + n_tokens;
+    const uint64_t n_sinks = std::min<uint64_t>(rule.n_sinks, end);
+    const uint64_t begin = std::max(rule.window_begin(position), n_sinks);
     const size_t column = kv_head * group * config.head_dim;
     Ranges seen;
+    if (part == 0) {
+      seen.add(cache, layer, kv_head, 0, n_sinks, sink_q_.row(first) + column, kernels::AttentionMask::kCausal);
+    }
     seen.add(cache, layer, kv_head, begin + (end - begin) * part / n_parts,
              begin + (end - begin) * (part + 1) / n_parts, q_.row(first) + column, kernels::AttentionMask::kWindow);
     kernels::AttentionArgs args = {

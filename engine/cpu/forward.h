@@ -40,6 +40,7 @@ class Forward {
  private:
   Forward(const Model& model, ThreadPool& pool);
   void embed(std::span<const formats::Token> tokens);
+  void fill_angles(const KvCache& cache);
   void attention_block(uint32_t layer, KvCache& cache);
   void ffn_block(uint32_t layer);
   void norm(const MatrixView<float>& x, const WeightVector& weight, const MatrixView<float>& y);
@@ -60,10 +61,12 @@ class Forward {
   MatrixView<float> x_;                             // (max_batch, d_model): the residual stream
   MatrixView<float> normed_;                        // (max_batch, d_model)
   MatrixView<float> q_, k_, v_;                     // (max_batch, q_dim), (max_batch, kv_dim) twice
+  MatrixView<float> sink_q_;                        // (max_batch, q_dim): q as it meets the sinks
   MatrixView<float> attended_;                      // (max_batch, q_dim)
   MatrixView<float> gate_, up_;                     // (max_batch, d_ff)
   MatrixView<float> delta_;                         // (max_batch, d_model): what a block adds to the residual stream
   MatrixView<float> angles_global_, angles_local_;  // (max_batch, rotary_dim): pairs (cos, sin)
+  MatrixView<float> angles_sinks_;                  // likewise, of sink_q_
   MatrixView<float> attention_scratch_;             // (n_threads, scratch of a block of attention)
   MatrixView<float> part_max_, part_sum_;           // (1, rows): of a split attention, n_parts * tokens * n_heads
   MatrixView<float> part_out_;                      // (rows, head_dim)

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/session.h"
 #include "tests/support/random_blocks.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_model.h"
@@ -101,6 +102,18 @@ TEST_F(ForwardTest, DecodeAllocatesNothing) {
   }
   EXPECT_EQ(n_allocations, before);
   EXPECT_GT(before, 0u);  // or they are not counted
+}
+
+// Past the window, so that every token forgets one.
+TEST_F(ForwardTest, AStreamAllocatesNothing) {
+  auto session =
+      Session::create(*model_, pool_, {.context_length = 40, .policy = ContextPolicy::kStream, .n_sinks = 4});
+  ASSERT_TRUE(session) << session.error().message;
+  const std::vector<Token> token = {10};
+  ASSERT_TRUE(session->prefill(std::vector<Token>(100, 7)));
+  const size_t before = n_allocations;
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(session->prefill(token));
+  EXPECT_EQ(n_allocations, before);
 }
 #endif
 

@@ -33,9 +33,21 @@ TEST(RopeTableTest, PlainFrequencies) {
   for (size_t i = 0; i < 4; ++i) expect_pair(table, i, 3 * std::pow(10000.0L, -2.0L * i / 8));
 }
 
+// A frequency is off by some 2^-53 of itself, so an angle of 10 million by some 1e-9; floats are off by 2^-25.
 TEST(RopeTableTest, ExactAtTenMillion) {
-  const auto table = angles(plain(), 10'000'000);
-  for (size_t i = 0; i < 4; ++i) expect_pair(table, i, 1e7L * std::pow(10000.0L, -2.0L * i / 8));
+  for (const float base : {10000.0f, 100000.0f, 1e6f}) {
+    RopeConfig config = plain();
+    config.rotary_dim = 128;
+    config.base = base;
+    for (const uint64_t position : {9'999'999, 10'000'000, 10'000'001}) {
+      const auto table = angles(config, position);
+      for (size_t i = 0; i < 64; ++i) {
+        const long double angle = position * std::pow(static_cast<long double>(base), -2.0L * i / 128);
+        EXPECT_NEAR(table[2 * i], static_cast<double>(std::cos(angle)), 4e-8) << "pair " << i;
+        EXPECT_NEAR(table[2 * i + 1], static_cast<double>(std::sin(angle)), 4e-8) << "pair " << i;
+      }
+    }
+  }
 }
 
 TEST(RopeTableTest, LinearDividesGlobalPositionsOnly) {

@@ -50,7 +50,7 @@ class Runner {
     if (!at_depth_) session_.reset();
     session_.truncate(test_.depth);
     at_depth_ = true;
-    return session_.history().size() < test_.depth ? append(test_.depth) : Status();
+    return session_.n_tokens() < test_.depth ? append(test_.depth) : Status();
   }
 
   void show(unsigned n_done, unsigned n_all) const {
@@ -62,7 +62,7 @@ class Runner {
 
   Status append(size_t n) {
     if (options_.stop.stop_requested()) return make_error(ErrorCode::kCancelled, "the bench was cancelled");
-    const std::span<const Token> next = std::span(tokens_).subspan(session_.history().size(), n);
+    const std::span<const Token> next = std::span(tokens_).subspan(session_.n_tokens(), n);
     const auto logits = session_.prefill(next, options_.stop);
     return logits ? Status() : Status(logits.error());
   }

@@ -12,6 +12,8 @@ namespace {
 /// vpmaddubsw sums two products of a row in 16 bits, which hold as many of these sums as the
 /// codes are narrow; then vpmaddwd brings them to 32 bits.
 struct Avx2 : EightRows {
+  static constexpr size_t kDirectTokens = 12;
+
   /// 8-bit codes are taken as signed: unsigned ones would overflow.
   template <class F>
   static constexpr int offset_shift() {
@@ -36,8 +38,9 @@ struct Avx2 : EightRows {
           most = _mm256_max_ps(_mm256_andnot_ps(sign, scale), most);
         }
       }
-      const __m256 any = _mm256_cmp_ps(most, _mm256_setzero_ps(), _CMP_GT_OQ);
-      const __m256 inverse = _mm256_and_ps(any, _mm256_div_ps(_mm256_set1_ps(kMost), most));
+      // Rows without a scale may still have mins.
+      most = _mm256_blendv_ps(_mm256_set1_ps(1), most, _mm256_cmp_ps(most, _mm256_setzero_ps(), _CMP_GT_OQ));
+      const __m256 inverse = _mm256_div_ps(_mm256_set1_ps(kMost), most);
       _mm256_storeu_ps(tile.row_scale + row, _mm256_mul_ps(most, _mm256_set1_ps(1 / kMost)));
       for (size_t b = 0; b < n_blocks; ++b) {
         for (int h = 0; h < 8 / F::kSpan; ++h) {
@@ -45,7 +48,11 @@ struct Avx2 : EightRows {
           const __m256i units = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(scale), inverse));
           const __m256i low = _mm256_and_si256(units, _mm256_set1_epi32(0xffff));
           _mm256_storeu_si256(reinterpret_cast<__m256i*>(scale), _mm256_or_si256(low, _mm256_slli_epi32(units, 16)));
+          float* min = tile.blocks[b].min[h] + row;
+          _mm256_storeu_ps(min, _mm256_mul_ps(_mm256_loadu_ps(min), inverse));
         }
+        float* sum = tile.blocks[b].sum + row;
+        _mm256_storeu_ps(sum, _mm256_mul_ps(_mm256_loadu_ps(sum), inverse));
       }
     }
   }

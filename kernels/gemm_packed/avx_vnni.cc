@@ -11,6 +11,8 @@ namespace {
 
 /// vpdpbusd sums four products of a row into 32 bits, as with AVX-512.
 struct AvxVnni : EightRows {
+  static constexpr size_t kDirectTokens = 16;
+
   template <class F>
   static constexpr int offset_shift() {
     return F::kOffsetShift;

@@ -72,6 +72,7 @@ Status Sampler::validate(const SamplerOptions& options, size_t vocab_size) {
 Sampler::Sampler(const SamplerOptions& options, size_t vocab_size, const kernels::Reduce& reduce)
     : options_(options), reduce_(reduce), counts_(vocab_size), random_(options.seed) {
   if (options_.temperature == 0) return;
+  weights_ = VocabularyWeights(vocab_size);
   candidates_.reserve(vocab_size);
   scratch_.reserve(vocab_size);
 }
@@ -112,17 +113,38 @@ Token Sampler::sample(std::span<float> logits, std::span<const Token> history) {
             is_dry_breaker_, counts_, match_length_);
   if (options_.temperature == 0) return static_cast<Token>(reduce_.argmax(logits.data(), logits.size()));
 
+  double left_out = 0;
   if (options_.top_k > 0) {
-    collect_top_k(logits, static_cast<size_t>(options_.top_k), candidates_);
-  } else {
+    collect_top_k(logits, static_cast<size_t>(options_.top_k), reduce_, candidates_);
+  } else if (options_.typical_p < 1) {
     collect_finite(logits, candidates_);
+  } else {
+    const float greatest = logits[reduce_.argmax(logits.data(), logits.size())];
+    if (!std::isfinite(greatest)) return random_.discard(1), 0;
+    if (options_.top_p == 1 && options_.min_p == 0) {
+      weights_.set(logits, greatest, options_.temperature);
+      return weights_.draw(random_);
+    }
+    weights_.set(logits, greatest, 1);
+    left_out = collect_nucleus(logits);
   }
   if (candidates_.empty()) return random_.discard(1), 0;
   if (options_.typical_p < 1) keep_typical(candidates_, options_.typical_p, scratch_);
-  if (options_.top_p < 1) keep_top_p(candidates_, options_.top_p, scratch_);
+  if (options_.top_p < 1) keep_top_p(candidates_, options_.top_p, left_out, scratch_);
   if (options_.min_p > 0) keep_min_p(candidates_, options_.min_p);
   const double total = set_weights(candidates_, options_.temperature);
   return draw(candidates_, total, random_);
+}
+
+/// Into candidates_, out of a whole vocabulary's weights_, whatever top_p and min_p may keep. Returns the weight of the
+/// others. Tokens of less than (1 - top_p) / vocab of the whole weight have less than 1 - top_p of it together, so
+/// the nucleus is complete without them; half of that leaves room for rounding.
+double Sampler::collect_nucleus(std::span<const float> logits) {
+  const double rest = (1 - double{options_.top_p}) * weights_.total() / static_cast<double>(logits.size());
+  collect_weighty(logits, weights_, options_.top_p < 1 ? static_cast<float>(rest / 2) : options_.min_p, candidates_);
+  double collected = 0;
+  for (const Candidate& candidate : candidates_) collected += double{candidate.weight};
+  return weights_.total() - collected;
 }
 
 }  // namespace sain::engine

@@ -69,9 +69,11 @@ class Sampler {
 
  private:
   Sampler(const SamplerOptions& options, size_t vocab_size, const kernels::Reduce& reduce);
+  double collect_nucleus(std::span<const float> logits);
 
   SamplerOptions options_;
   kernels::Reduce reduce_;
+  VocabularyWeights weights_{0};         // (vocab)
   std::vector<Candidate> candidates_;    // (vocab)
   std::vector<Candidate> scratch_;       // (vocab)
   std::vector<uint8_t> is_dry_breaker_;  // (vocab); empty without DRY

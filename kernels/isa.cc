@@ -1,28 +1,35 @@
 #include "kernels/isa.h"
 
+#ifdef SAIN_HAVE_AVX2
+#include <cpuid.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 
 namespace sain::kernels {
 namespace {
 
-constexpr Isa kNamed[] = {Isa::kScalar, Isa::kNeon, Isa::kAvx2, Isa::kAvx512};
+#ifdef SAIN_HAVE_AVX2
+/// CPUID leaf 7, sub-leaf 1: clang 14's __builtin_cpu_supports does not know it.
+bool has_avx_vnni() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax >> 4 & 1) != 0;
+}
+#endif
 
-Isa machine_isa() {
+bool machine_runs(Isa isa) {
 #ifdef SAIN_HAVE_AVX2
   // F16C, which clang 14 cannot ask for, is older than AVX2 and in every processor that has that.
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512vnni");
-  if (avx2) return avx512 ? Isa::kAvx512 : Isa::kAvx2;
+  if (isa == Isa::kAvx2) return avx2;
+  if (isa == Isa::kAvxVnni) return avx2 && has_avx_vnni();
+  if (isa == Isa::kAvx512) {
+    return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vnni");
+  }
 #endif
-  return Isa::kScalar;
-}
-
-/// Whether a machine whose best set is `best` also runs `isa`.
-bool runs(Isa best, Isa isa) {
-  return isa == Isa::kScalar || isa == best || (best == Isa::kAvx512 && isa == Isa::kAvx2);
+  return isa == Isa::kScalar;
 }
 
 }  // namespace
@@ -37,6 +44,8 @@ const char* isa_name(Isa isa) {
       return "neon";
     case Isa::kAvx2:
       return "avx2";
+    case Isa::kAvxVnni:
+      return "avx_vnni";
     case Isa::kAvx512:
       return "avx512";
   }
@@ -44,11 +53,14 @@ const char* isa_name(Isa isa) {
 }
 
 Isa detect_isa(Isa cap) {
-  const Isa best = machine_isa();
-  Isa chosen = cap != Isa::kAuto && runs(best, cap) ? cap : best;
+  Isa chosen = Isa::kScalar;
+  for (const Isa isa : kIsas) {
+    if (machine_runs(isa)) chosen = isa;
+  }
+  if (cap < chosen && machine_runs(cap)) chosen = cap;
   if (const char* name = getenv("SAIN_ISA")) {
-    for (const Isa isa : kNamed) {
-      if (strcmp(name, isa_name(isa)) == 0 && runs(chosen, isa)) chosen = isa;
+    for (const Isa isa : kIsas) {
+      if (strcmp(name, isa_name(isa)) == 0 && isa < chosen && machine_runs(isa)) chosen = isa;
     }
   }
   return chosen;

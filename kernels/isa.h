@@ -3,10 +3,15 @@
 
 namespace sain::kernels {
 
-enum class Isa { kAuto, kScalar, kNeon, kAvx2, kAvx512 };
+/// A stronger one stands after a weaker. kAvxVnni is AVX2 with products of 8-bit integers summed in 32 bits; kAvx512
+/// has them in 512 bits, and its processors need not have those of kAvxVnni.
+enum class Isa { kAuto, kScalar, kNeon, kAvx2, kAvxVnni, kAvx512 };
+
+/// All but kAuto, the weakest first.
+inline constexpr Isa kIsas[] = {Isa::kScalar, Isa::kNeon, Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512};
 
 /// The best instruction set of this machine, capped by `cap` (kAuto: no cap) and by the environment variable
-/// SAIN_ISA (scalar, neon, avx2 or avx512; anything else is ignored). Never kAuto.
+/// SAIN_ISA (a name of isa_name). A cap that this machine does not run is ignored. Never kAuto.
 Isa detect_isa(Isa cap = Isa::kAuto);
 
 const char* isa_name(Isa isa);  // "scalar", "avx2", ...

@@ -14,8 +14,7 @@ namespace sain::bench {
 /// Registers `run(state, isa)` as <name>/<isa>; SAIN_ISA caps the choice.
 template <class Run>
 void register_for_isas(const std::string& name, Run run) {
-  for (const kernels::Isa isa :
-       {kernels::Isa::kScalar, kernels::Isa::kNeon, kernels::Isa::kAvx2, kernels::Isa::kAvx512}) {
+  for (const kernels::Isa isa : kernels::kIsas) {
     if (kernels::detect_isa(isa) != isa) continue;
     const std::string full_name = name + "/" + kernels::isa_name(isa);
     benchmark::RegisterBenchmark(full_name.c_str(), [=](benchmark::State& state) { run(state, isa); });

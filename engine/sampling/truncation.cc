@@ -21,10 +21,10 @@ float greatest_logit(std::span<const Candidate> candidates) {
 }
 
 /// Keeps the smallest set of candidates, taken by rising key(candidate) >= 0 and then by id, that has at least the
-/// part p of the whole weight. To sort no more than needed, weights are first summed in buckets of the key; only the
+/// part p of `total`. To sort no more than needed, weights are first summed in buckets of the key; only the
 /// bucket in which the sum crosses p is sorted.
 template <class Key>
-void keep_mass(std::vector<Candidate>& candidates, float p, std::vector<Candidate>& scratch, Key&& key) {
+void keep_mass(std::vector<Candidate>& candidates, float p, double total, std::vector<Candidate>& scratch, Key&& key) {
   constexpr size_t kBuckets = 1024;
   constexpr double kBucketsPerUnit = 32;  // 32 units of logit: what lies beyond has no weight worth sorting
   const auto bucket_of = [&](const Candidate& candidate) {
@@ -32,8 +32,6 @@ void keep_mass(std::vector<Candidate>& candidates, float p, std::vector<Candidat
   };
   std::array<double, kBuckets> mass{};
   for (const Candidate& candidate : candidates) mass[bucket_of(candidate)] += double{candidate.weight};
-  double total = 0;
-  for (const double part : mass) total += part;
 
   const double wanted = std::max(double{p} * total, std::numeric_limits<double>::min());  // p = 0 keeps one
   size_t border = 0;
@@ -80,7 +78,16 @@ void collect_finite(std::span<const float> logits, std::vector<Candidate>& candi
   }
 }
 
-void collect_top_k(std::span<const float> logits, size_t k, std::vector<Candidate>& candidates) {
+void collect_weighty(std::span<const float> logits, const VocabularyWeights& weights, float floor,
+                     std::vector<Candidate>& candidates) {
+  candidates.clear();
+  for (size_t i = 0; i < logits.size(); ++i) {
+    if (weights[i] >= floor) candidates.push_back({static_cast<Token>(i), logits[i], weights[i]});
+  }
+}
+
+void collect_top_k(std::span<const float> logits, size_t k, const kernels::Reduce& reduce,
+                   std::vector<Candidate>& candidates) {
   candidates.clear();
   const auto truncate_to_k = [&] {
     if (candidates.size() <= k) return;
@@ -89,8 +96,9 @@ void collect_top_k(std::span<const float> logits, size_t k, std::vector<Candidat
   };
   // Once k are known, only a logit above the least of them can still enter: later ids lose ties.
   float threshold = -std::numeric_limits<float>::infinity();
-  for (size_t i = 0; i < logits.size(); ++i) {
-    if (!(logits[i] > threshold) || !std::isfinite(logits[i])) continue;
+  const auto next = [&](size_t begin) { return reduce.find_above(logits.data(), begin, logits.size(), threshold); };
+  for (size_t i = next(0); i < logits.size(); i = next(i + 1)) {
+    if (!std::isfinite(logits[i])) continue;
     candidates.push_back({static_cast<Token>(i), logits[i], 0});
     if (k <= logits.size() / 2 && candidates.size() == 2 * k) {
       truncate_to_k();
@@ -111,10 +119,11 @@ double set_weights(std::span<Candidate> candidates, float temperature) {
   return total;
 }
 
-void keep_top_p(std::vector<Candidate>& candidates, float p, std::vector<Candidate>& scratch) {
-  set_weights(candidates, 1);
+void keep_top_p(std::vector<Candidate>& candidates, float p, double left_out, std::vector<Candidate>& scratch) {
+  const double total = set_weights(candidates, 1) + left_out;
   const double greatest = double{greatest_logit(candidates)};
-  keep_mass(candidates, p, scratch, [=](const Candidate& candidate) { return greatest - double{candidate.logit}; });
+  keep_mass(candidates, p, total, scratch,
+            [=](const Candidate& candidate) { return greatest - double{candidate.logit}; });
 }
 
 void keep_typical(std::vector<Candidate>& candidates, float p, std::vector<Candidate>& scratch) {
@@ -122,7 +131,7 @@ void keep_typical(std::vector<Candidate>& candidates, float p, std::vector<Candi
   double expected = 0;
   for (const Candidate& candidate : candidates) expected += double{candidate.weight} * double{candidate.logit};
   expected /= total;
-  keep_mass(candidates, p, scratch,
+  keep_mass(candidates, p, total, scratch,
             [=](const Candidate& candidate) { return std::fabs(double{candidate.logit} - expected); });
 }
 

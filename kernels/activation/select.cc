@@ -5,8 +5,8 @@ namespace sain::kernels {
 
 GatedActivation select_swiglu(Isa isa) {
 #ifdef SAIN_HAVE_AVX2
-  if (isa == Isa::kAvx2) return swiglu_f32_avx2;
   if (isa == Isa::kAvx512) return swiglu_f32_avx512;
+  if (isa >= Isa::kAvx2) return swiglu_f32_avx2;
 #endif
   (void)isa;
   return swiglu_f32_scalar;
@@ -14,8 +14,8 @@ GatedActivation select_swiglu(Isa isa) {
 
 GatedActivation select_geglu(Isa isa) {
 #ifdef SAIN_HAVE_AVX2
-  if (isa == Isa::kAvx2) return geglu_f32_avx2;
   if (isa == Isa::kAvx512) return geglu_f32_avx512;
+  if (isa >= Isa::kAvx2) return geglu_f32_avx2;
 #endif
   (void)isa;
   return geglu_f32_scalar;

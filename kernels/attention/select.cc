@@ -5,14 +5,14 @@ namespace sain::kernels {
 
 Attention select_attention(Isa isa) {
 #ifdef SAIN_HAVE_AVX2
-  if (isa == Isa::kAvx2) {
-    return {
-        {attention_f32_avx2, attention_f16_avx2, attention_q8_0_avx2, attention_q4_0_avx2},
-        {attention_store_f32_scalar, attention_store_f16_avx2, attention_store_q8_0_avx2, attention_store_q4_0_avx2}};
-  }
   if (isa == Isa::kAvx512) {
     return {
         {attention_f32_avx512, attention_f16_avx512, attention_q8_0_avx512, attention_q4_0_avx512},
+        {attention_store_f32_scalar, attention_store_f16_avx2, attention_store_q8_0_avx2, attention_store_q4_0_avx2}};
+  }
+  if (isa >= Isa::kAvx2) {
+    return {
+        {attention_f32_avx2, attention_f16_avx2, attention_q8_0_avx2, attention_q4_0_avx2},
         {attention_store_f32_scalar, attention_store_f16_avx2, attention_store_q8_0_avx2, attention_store_q4_0_avx2}};
   }
 #endif

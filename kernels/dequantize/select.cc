@@ -5,7 +5,7 @@ namespace sain::kernels {
 
 DequantizeTable select_dequantize(Isa isa) {
 #ifdef SAIN_HAVE_AVX2
-  if (isa == Isa::kAvx2 || isa == Isa::kAvx512) return kDequantizeAvx2;
+  if (isa >= Isa::kAvx2) return kDequantizeAvx2;
 #endif
   (void)isa;
   return kDequantizeScalar;

@@ -5,8 +5,8 @@ namespace sain::kernels {
 
 Elementwise select_elementwise(Isa isa) {
 #ifdef SAIN_HAVE_AVX2
-  if (isa == Isa::kAvx2) return {elementwise_add_f32_avx2, elementwise_scale_f32_avx2};
   if (isa == Isa::kAvx512) return {elementwise_add_f32_avx512, elementwise_scale_f32_avx512};
+  if (isa >= Isa::kAvx2) return {elementwise_add_f32_avx2, elementwise_scale_f32_avx2};
 #endif
   (void)isa;
   return {elementwise_add_f32_scalar, elementwise_scale_f32_scalar};

@@ -5,7 +5,7 @@ namespace sain::kernels {
 
 GemmF32 select_gemm_f32(Isa isa) {
 #ifdef SAIN_HAVE_AVX2
-  if (isa == Isa::kAvx2 || isa == Isa::kAvx512) {
+  if (isa >= Isa::kAvx2) {
     return {gemm_f32_dot_avx2, gemm_f32_pack_scalar, gemm_f32_tile_avx2};
   }
 #endif

@@ -16,6 +16,7 @@ struct Avx512 {
   using Floats = __m512;
   static constexpr int kRows = 16;
   static constexpr int kPanel = 6;
+  static constexpr size_t kDirectTokens = 36;
   static constexpr int kTileGroups = 2;
 
   template <class F>

@@ -5,9 +5,10 @@
 //   TileDot<F>            the same times a scale, which V::prepare_scales may have brought into another form
 //   offset_as_min<F>      whether tiles treat an offset as a min: scale * q - (scale * offset)
 //   kPanel, kTileGroups   the shape of the register tile: tokens by groups
+//   kDirectTokens         up to so many tokens, unpacking codes for each panel anew costs less than a tile does
 //
-// With few tokens (one panel) codes go from the stream of weights to the products directly. With more, a stretch of
-// some groups is unpacked into a tile that stays in the first level cache while all tokens pass it. Everything has
+// With few tokens codes go from the weights to the products directly. With more, a stretch of some groups is unpacked
+// into a tile that stays in the first level cache while all tokens pass it. Everything has
 // internal linkage: each file compiles it for its own machine.
 #pragma once
 
@@ -63,6 +64,12 @@ constexpr int kSubBlocks = Unit::kElements / static_cast<int>(kQ8Block);
 
 template <class V>
 constexpr int kParts = static_cast<int>(kPackedRows) / V::kRows;
+
+/// Where part p of some groups begins in its group.
+template <class V, int p>
+constexpr int first_row() {
+  return V::kRows * (p % kParts<V>);
+}
 
 /// The codes of step `i` of sub-block `s`, of one part of the rows.
 template <class V, int part, int i, class Unit>
@@ -126,16 +133,33 @@ SAIN_INLINE Scales<V> sub_block_scales(const Unit& unit, const Scales<V>& of_uni
   return out;
 }
 
+/// A field of token c of n.
+template <class V>
+SAIN_INLINE typename V::Floats one_float(const uint8_t* record, Q8Field field, size_t n, size_t c) {
+  return V::one_float(record + q8_offset(field, n, c));
+}
+
+/// Minus the sum of q over span `h`, times 2^kShift, of token c of n.
+template <class V, class F, int kShift>
+SAIN_INLINE typename V::Ints minus_sum_of_codes(const uint8_t* record, size_t n, size_t c, int h) {
+  const Q8Field sum = F::kSpan == 8 ? Q8Field::kMinusSum : h == 0 ? Q8Field::kMinusFirstSum : Q8Field::kMinusLastSum;
+  return V::template shifted<kShift>(record + q8_offset(sum, n, c));
+}
+
+/// The same in units of the activations: what mins are multiplied by.
+template <class V, class F>
+SAIN_INLINE typename V::Floats minus_sum(const uint8_t* record, size_t n, size_t c, int h) {
+  if constexpr (F::kSpan == 8) return one_float<V>(record, Q8Field::kMinusScaledSum, n, c);
+  return V::mul(one_float<V>(record, Q8Field::kScale, n, c),
+                V::to_floats(minus_sum_of_codes<V, F, 0>(record, n, c, h)));
+}
+
 /// Minus the offset's part of the products of span `h` with token c of n.
 template <class V, class F>
-SAIN_INLINE typename V::Ints offset_term(const uint8_t* record, int n, int c, int h) {
+SAIN_INLINE typename V::Ints offset_term(const uint8_t* record, size_t n, size_t c, int h) {
   constexpr int kShift = V::template offset_shift<F>();
-  if constexpr (kShift == 0) {
-    return V::zero_ints();
-  } else {
-    const int which = F::kSpan == 8 ? 3 : 4 + h;
-    return V::template shifted<kShift>(record + (32 + 4 * which) * n + 4 * c);
-  }
+  if constexpr (kShift == 0) return V::zero_ints();
+  return minus_sum_of_codes<V, F, kShift>(record, n, c, h);
 }
 
 /// The sums of (q - offset) over a span, for the zero points of the activations.
@@ -200,9 +224,9 @@ __attribute__((noinline)) void direct(const Unit* unit, size_t n_units, const ui
           w_sum[p] = V::fma(scale, V::to_floats(sum[p].ints()), w_sum[p]);
           unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
             const typename V::Floats product = V::mul(scale, V::to_floats(dot[p][c].ints()));
-            acc[p][c] = V::fma(V::one_float(record + 32 * kTokens + 4 * c), product, acc[p][c]);
+            acc[p][c] = V::fma(one_float<V>(record, Q8Field::kScale, kTokens, c), product, acc[p][c]);
             if constexpr (F::kMin) {
-              acc[p][c] = V::fma(V::one_float(record + 40 * kTokens + 4 * c), scales[p].min, acc[p][c]);
+              acc[p][c] = V::fma(minus_sum<V, F>(record, kTokens, c, h), scales[p].min, acc[p][c]);
             }
           });
         });
@@ -210,7 +234,7 @@ __attribute__((noinline)) void direct(const Unit* unit, size_t n_units, const ui
       unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA {
         if constexpr (F::kMin) w_sum[p] = V::fnma(V::set_floats(32), scales[p].min, w_sum[p]);
         unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
-          acc[p][c] = V::fma(V::one_float(record + 36 * kTokens + 4 * c), w_sum[p], acc[p][c]);
+          acc[p][c] = V::fma(one_float<V>(record, Q8Field::kZero, kTokens, c), w_sum[p], acc[p][c]);
         });
       });
     }
@@ -272,51 +296,12 @@ __attribute__((noinline)) void unpack_tile(const uint8_t* group, size_t first, s
   V::template prepare_scales<F>(out, n);
 }
 
-/// What does not need the codes: adds (or, with `first`, sets) zero * sum of the weights - scale * sum of q * min.
-template <class V, class F, int kTokens>
-__attribute__((noinline)) void correct(const Tile& tile, size_t n_blocks, const uint8_t* record, bool first,
-                                       size_t n_rows, float* y, size_t y_stride) {
-  typename V::Floats acc[kParts<V>][kTokens];
-  unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA {
-    unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
-      acc[p][c] = first ? V::zero_floats() : V::load(y + c * y_stride + V::kRows * p, rows_of_part<V>(n_rows, p));
-    });
-  });
-  for (size_t b = 0; b < n_blocks; ++b, record += q8_record_bytes(kTokens)) {
-    const auto& block = tile.blocks[b];
-    unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
-      const typename V::Floats zero = V::one_float(record + 36 * kTokens + 4 * c);
-      unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA {
-        acc[p][c] = V::fma(zero, V::load(block.sum + V::kRows * p, V::kRows), acc[p][c]);
-      });
-      if constexpr (F::kMin || V::template offset_as_min<F>()) {
-        unroll<0, 8 / F::kSpan>([&]<int h>() SAIN_INLINE_LAMBDA {
-          typename V::Floats minus_sum;
-          if constexpr (F::kSpan == 8) {
-            minus_sum = V::one_float(record + 40 * kTokens + 4 * c);
-          } else {
-            minus_sum = V::mul(V::one_float(record + 32 * kTokens + 4 * c),
-                               V::to_floats(V::template shifted<0>(record + (48 + 4 * h) * kTokens + 4 * c)));
-          }
-          unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA {
-            acc[p][c] = V::fma(minus_sum, V::load(block.min[h] + V::kRows * p, V::kRows), acc[p][c]);
-          });
-        });
-      }
-    });
-  }
-  unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA {
-    unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
-      V::store(y + c * y_stride + V::kRows * p, acc[p][c], rows_of_part<V>(n_rows, p));
-    });
-  });
-}
-
-/// Adds the products of kGroups tiles, side by side, with a panel of kTokens tokens.
+/// Adds (or, with `first`, sets) the products of kGroups tiles, side by side, with a panel of kTokens tokens.
 template <class V, class F, int kGroups, int kTokens>
-__attribute__((noinline)) void multiply_tiles(const Tile* tiles, size_t n_blocks, const uint8_t* record, size_t n_rows,
-                                              float* y, size_t y_stride) {
+__attribute__((noinline)) void multiply_tiles(const Tile* tiles, size_t n_blocks, const uint8_t* record, bool first,
+                                              size_t n_rows, float* y, size_t y_stride) {
   constexpr int kAllParts = kGroups * kParts<V>;
+  constexpr bool kMin = F::kMin || V::template offset_as_min<F>();
   typename V::Floats acc[kAllParts][kTokens];
   unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA {
     unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA { acc[p][c] = V::zero_floats(); });
@@ -329,33 +314,39 @@ __attribute__((noinline)) void multiply_tiles(const Tile* tiles, size_t n_blocks
             V::template offset_as_min<F>() ? V::zero_ints() : offset_term<V, F>(record, kTokens, c, h);
         unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA { dot[p][c].start(start); });
       });
+      const float* scale[kAllParts];
+      unroll<0, kAllParts>(
+          [&]<int p>() SAIN_INLINE_LAMBDA { scale[p] = tiles[p / kParts<V>].blocks[b].scale[h] + first_row<V, p>(); });
       unroll<0, F::kSpan>([&]<int i>() SAIN_INLINE_LAMBDA {
         typename V::Codes w[kAllParts];
         unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA {
-          w[p] = V::load_codes(tiles[p / kParts<V>].blocks[b].codes[F::kSpan * h + i] + 4 * V::kRows * (p % kParts<V>));
+          w[p] = V::load_codes(tiles[p / kParts<V>].blocks[b].codes[F::kSpan * h + i] + 4 * first_row<V, p>());
         });
         unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
           const auto four = V::four_bytes(record + 4 * ((F::kSpan * h + i) * kTokens + c));
-          unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA {
-            const float* scale = tiles[p / kParts<V>].blocks[b].scale[h] + V::kRows * (p % kParts<V>);
-            dot[p][c].template add<i>(w[p], four, scale);
-          });
+          unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA { dot[p][c].template add<i>(w[p], four, scale[p]); });
         });
       });
       unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA {
-        const float* scale = tiles[p / kParts<V>].blocks[b].scale[h] + V::kRows * (p % kParts<V>);
+        const auto& block = tiles[p / kParts<V>].blocks[b];
+        typename V::Floats min, sum;
+        if constexpr (kMin) min = V::load(block.min[h] + first_row<V, p>(), V::kRows);
+        if constexpr (h == 0) sum = V::load(block.sum + first_row<V, p>(), V::kRows);
         unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
-          acc[p][c] = V::fma(V::one_float(record + 32 * kTokens + 4 * c), dot[p][c].scaled(scale), acc[p][c]);
+          typename V::Floats& y_c = acc[p][c];
+          y_c = V::fma(one_float<V>(record, Q8Field::kScale, kTokens, c), dot[p][c].scaled(scale[p]), y_c);
+          if constexpr (kMin) y_c = V::fma(minus_sum<V, F>(record, kTokens, c, h), min, y_c);
+          if constexpr (h == 0) y_c = V::fma(one_float<V>(record, Q8Field::kZero, kTokens, c), sum, y_c);
         });
       });
     });
   }
   unroll<0, kAllParts>([&]<int p>() SAIN_INLINE_LAMBDA {
-    const typename V::Floats scale = V::load(tiles[p / kParts<V>].row_scale + V::kRows * (p % kParts<V>), V::kRows);
+    const typename V::Floats scale = V::load(tiles[p / kParts<V>].row_scale + first_row<V, p>(), V::kRows);
     const size_t rows = rows_of_part<V>(n_rows, p);
     unroll<0, kTokens>([&]<int c>() SAIN_INLINE_LAMBDA {
       float* out = y + c * y_stride + V::kRows * p;
-      V::store(out, V::fma(scale, acc[p][c], V::load(out, rows)), rows);
+      V::store(out, V::fma(scale, acc[p][c], first ? V::zero_floats() : V::load(out, rows)), rows);
     });
   });
 }
@@ -368,16 +359,22 @@ SAIN_INLINE void with_constant(size_t n, F&& f) {
   });
 }
 
+/// A group for all tokens, then the next: after the first panel its weights come from a cache.
 template <class V, class Unit>
 void multiply_directly(const GemmPackedArgs& args) {
-  const size_t n_units = args.n_cols / Unit::kElements;
-  const Unit* units = static_cast<const Unit*>(args.weights);
-  with_constant<V::kPanel>(args.n_tokens, [&]<int kTokens>() {
-    for (size_t g = 0; g < args.n_groups; ++g) {
-      direct<V, Unit, kTokens>(units + g * n_units, n_units, static_cast<const uint8_t*>(args.panels),
-                               args.n_rows - g * kPackedRows, args.y + g * kPackedRows, args.y_stride, args.read_ahead);
+  const size_t n_units = args.n_cols / Unit::kElements, n_blocks = args.n_cols / kQ8Block;
+  const Unit* unit = static_cast<const Unit*>(args.weights);
+  for (size_t row = 0; row < args.n_groups * kPackedRows; row += kPackedRows, unit += n_units) {
+    const uint8_t* panel = static_cast<const uint8_t*>(args.panels);
+    for (size_t token = 0; token < args.n_tokens; token += V::kPanel) {
+      const size_t width = args.n_tokens - token < V::kPanel ? args.n_tokens - token : V::kPanel;
+      with_constant<V::kPanel>(width, [&]<int kTokens>() {
+        direct<V, Unit, kTokens>(unit, n_units, panel, args.n_rows - row, args.y + token * args.y_stride + row,
+                                 args.y_stride, token == 0 ? args.read_ahead : 0);
+      });
+      panel += n_blocks * q8_record_bytes(width);
     }
-  });
+  }
 }
 
 template <class V, class Unit, int kGroups>
@@ -397,11 +394,7 @@ void multiply_by_tiles(const GemmPackedArgs& args, size_t group) {
       float* y = args.y + token * args.y_stride + row;
       with_constant<V::kPanel>(width, [&]<int kTokens>() {
         const uint8_t* record = panel + first * q8_record_bytes(kTokens);
-        for (size_t g = 0; g < kGroups; ++g) {
-          correct<V, F, kTokens>(tiles[g], n, record, first == 0, n_rows - g * kPackedRows, y + g * kPackedRows,
-                                 args.y_stride);
-        }
-        multiply_tiles<V, F, kGroups, kTokens>(tiles, n, record, n_rows, y, args.y_stride);
+        multiply_tiles<V, F, kGroups, kTokens>(tiles, n, record, first == 0, n_rows, y, args.y_stride);
       });
       panel += n_blocks * q8_record_bytes(width);
     }
@@ -410,7 +403,7 @@ void multiply_by_tiles(const GemmPackedArgs& args, size_t group) {
 
 template <class V, class Unit>
 void gemm(const GemmPackedArgs& args) {
-  if (args.n_tokens <= V::kPanel) return multiply_directly<V, Unit>(args);
+  if (args.n_tokens <= V::kDirectTokens) return multiply_directly<V, Unit>(args);
   size_t g = 0;
   for (; g + V::kTileGroups <= args.n_groups; g += V::kTileGroups) {
     multiply_by_tiles<V, Unit, V::kTileGroups>(args, g);

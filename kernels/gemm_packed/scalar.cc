@@ -90,8 +90,8 @@ float product(const SubBlock& w, const uint8_t* record, size_t n_tokens, size_t 
     y_sum += y;
   }
   float scale, zero;
-  memcpy(&scale, record + 32 * n_tokens + 4 * token, 4);
-  memcpy(&zero, record + 36 * n_tokens + 4 * token, 4);
+  memcpy(&scale, record + q8_offset(Q8Field::kScale, n_tokens, token), 4);
+  memcpy(&zero, record + q8_offset(Q8Field::kZero, n_tokens, token), 4);
   const float w_sum = w.scale[0] * static_cast<float>(sum[0]) + w.scale[1] * static_cast<float>(sum[1]) - 32 * w.min;
   const float scaled = w.scale[0] * static_cast<float>(dot[0]) + w.scale[1] * static_cast<float>(dot[1]);
   return scale * (scaled - w.min * static_cast<float>(y_sum)) + zero * w_sum;

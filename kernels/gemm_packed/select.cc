@@ -16,15 +16,15 @@ size_t suitable_read_ahead() {
 }  // namespace
 
 GemmPacked select_gemm_packed(Isa isa) {
+  GemmPacked chosen = kGemmPackedScalar;
 #ifdef SAIN_HAVE_AVX2
-  if (isa == Isa::kAvx512 || isa == Isa::kAvx2) {
-    GemmPacked chosen = isa == Isa::kAvx512 ? kGemmPackedAvx512 : kGemmPackedAvx2;
-    chosen.read_ahead = suitable_read_ahead();
-    return chosen;
-  }
+  if (isa == Isa::kAvx2) chosen = kGemmPackedAvx2;
+  if (isa == Isa::kAvxVnni) chosen = kGemmPackedAvxVnni;
+  if (isa == Isa::kAvx512) chosen = kGemmPackedAvx512;
+  chosen.read_ahead = suitable_read_ahead();
 #endif
   (void)isa;
-  return kGemmPackedScalar;
+  return chosen;
 }
 
 }  // namespace sain::kernels

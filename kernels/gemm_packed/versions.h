@@ -7,6 +7,7 @@ namespace sain::kernels {
 
 extern const GemmPacked kGemmPackedScalar;
 extern const GemmPacked kGemmPackedAvx2;
+extern const GemmPacked kGemmPackedAvxVnni;
 extern const GemmPacked kGemmPackedAvx512;
 
 }  // namespace sain::kernels

@@ -5,7 +5,7 @@ namespace sain::kernels {
 
 QuantizePanel select_quantize(Isa isa) {
 #ifdef SAIN_HAVE_AVX2
-  if (isa == Isa::kAvx2 || isa == Isa::kAvx512) return quantize_panel_avx2;
+  if (isa >= Isa::kAvx2) return quantize_panel_avx2;
 #endif
   (void)isa;
   return quantize_panel_scalar;

@@ -13,6 +13,9 @@ size_t reduce_argmax_f32_avx2(const float* x, size_t n) {
 float reduce_max_f32_avx2(const float* x, size_t n) {
   return reduce_max_f32<Avx2>(x, n);
 }
+size_t reduce_find_above_f32_avx2(const float* x, size_t begin, size_t n, float threshold) {
+  return reduce_find_above_f32<Avx2>(x, begin, n, threshold);
+}
 double reduce_exp_sum_f32_avx2(const float* x, float shift, size_t n) {
   return reduce_exp_sum_f32<Avx2>(x, shift, n);
 }

@@ -14,6 +14,9 @@ struct Reduce {
   /// The greatest x, NaN left aside; -infinity where there is none. All versions agree.
   float (*max)(const float* x, size_t n);
 
+  /// The lowest index from `begin` on whose x is greater than `threshold`, which NaN never is; n where there is none.
+  size_t (*find_above)(const float* x, size_t begin, size_t n, float threshold);
+
   /// sum_i e^(x[i] - shift), for shift no less than any x, summed in double: a relative error below 2e-7 plus that of
   /// the subtractions. NaN if an x is.
   double (*exp_sum)(const float* x, float shift, size_t n);

@@ -26,6 +26,13 @@ float reduce_max_f32_scalar(const float* x, size_t n) {
   return greatest;
 }
 
+size_t reduce_find_above_f32_scalar(const float* x, size_t begin, size_t n, float threshold) {
+  for (size_t i = begin; i < n; ++i) {
+    if (x[i] > threshold) return i;
+  }
+  return n;
+}
+
 double reduce_exp_sum_f32_scalar(const float* x, float shift, size_t n) {
   double sum = 0;
   for (size_t i = 0; i < n; ++i) sum += static_cast<double>(exp_f32(x[i] - shift));

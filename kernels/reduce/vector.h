@@ -45,6 +45,15 @@ float reduce_max_f32(const float* x, size_t n) {
 }
 
 template <class S>
+size_t reduce_find_above_f32(const float* x, size_t begin, size_t n, float threshold) {
+  const typename S::F limit = S::set1(threshold);
+  size_t i = begin;
+  while (i + S::kLanes <= n && !S::any_less(limit, S::load(x + i))) i += S::kLanes;
+  while (i < n && !(x[i] > threshold)) ++i;
+  return i < n ? i : n;
+}
+
+template <class S>
 double reduce_exp_sum_f32(const float* x, float shift, size_t n) {
   using F = typename S::F;
   const F shifts = S::set1(shift);

@@ -5,8 +5,8 @@ namespace sain::kernels {
 
 Rope select_rope(Isa isa) {
 #ifdef SAIN_HAVE_AVX2
-  if (isa == Isa::kAvx2) return {rope_adjacent_f32_avx2, rope_halves_f32_avx2};
   if (isa == Isa::kAvx512) return {rope_adjacent_f32_avx512, rope_halves_f32_avx512};
+  if (isa >= Isa::kAvx2) return {rope_adjacent_f32_avx2, rope_halves_f32_avx2};
 #endif
   (void)isa;
   return {rope_adjacent_f32_scalar, rope_halves_f32_scalar};

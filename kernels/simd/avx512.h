@@ -75,6 +75,7 @@ struct Avx512 {
     const __mmask16 is_finite = _mm512_cmp_ps_mask(_mm512_abs_ps(x), _mm512_set1_ps(__builtin_inff()), _CMP_LT_OQ);
     return _mm512_mask_blend_ps(is_finite, otherwise, x);
   }
+  static bool any_less(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ) != 0; }
   static bool any_equal(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ) != 0; }
 
   static float sum(F x) {

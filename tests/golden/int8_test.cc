@@ -14,8 +14,8 @@ class Int8Golden : public GoldenTest {
   /// Calls check(model) with the model loaded for each instruction set; scalar ones are in tests/kernels, and slow.
   template <class F>
   void for_each_isa(F&& check) {
-    for (const kernels::Isa isa : {kernels::Isa::kNeon, kernels::Isa::kAvx2, kernels::Isa::kAvx512}) {
-      if (kernels::detect_isa(isa) != isa) continue;
+    for (const kernels::Isa isa : kernels::kIsas) {
+      if (isa == kernels::Isa::kScalar || kernels::detect_isa(isa) != isa) continue;
       SCOPED_TRACE(kernels::isa_name(isa));
       const auto loaded = engine::Model::load({.path = model->file().path(), .isa = isa});
       ASSERT_TRUE(loaded) << loaded.error().message;

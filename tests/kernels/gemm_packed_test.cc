@@ -9,25 +9,19 @@
 
 #include "kernels/dequantize/dequantize.h"
 #include "kernels/pack/pack.h"
+#include "tests/support/isas.h"
 #include "tests/support/random_blocks.h"
 #include "tests/support/random_floats.h"
 
 namespace sain::kernels {
 namespace {
 
+using sain::testing::isas_here;
 using sain::testing::random_blocks;
 using sain::testing::random_floats;
 
 constexpr DType kPackable[] = {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1,
                                DType::kQ8_0, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K};
-
-std::vector<Isa> isas_here() {
-  std::vector<Isa> isas;
-  for (const Isa isa : {Isa::kScalar, Isa::kNeon, Isa::kAvx2, Isa::kAvx512}) {
-    if (detect_isa(isa) == isa) isas.push_back(isa);
-  }
-  return isas;
-}
 
 struct Matrix {
   DType dtype;

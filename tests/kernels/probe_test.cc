@@ -8,17 +8,10 @@
 #include <vector>
 
 #include "kernels/isa.h"
+#include "tests/support/isas.h"
 
 namespace sain::kernels {
 namespace {
-
-std::vector<Isa> isas() {
-  std::vector<Isa> list;
-  for (const Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512}) {
-    if (detect_isa(isa) == isa) list.push_back(isa);
-  }
-  return list;
-}
 
 TEST(Probe, ReadSumsEveryWordOnce) {
   std::mt19937_64 random(1);
@@ -30,14 +23,14 @@ TEST(Probe, ReadSumsEveryWordOnce) {
       std::memcpy(bytes.data() + 1 + i, &word, 8);
       expected += word;
     }
-    for (const Isa isa : isas()) {
+    for (const Isa isa : sain::testing::isas_here()) {
       EXPECT_EQ(select_probe(isa).read(bytes.data() + 1, n_units * kProbeReadUnit), expected) << isa_name(isa);
     }
   }
 }
 
 TEST(Probe, MultiplyDoesAsManyProductsAsItSays) {
-  for (const Isa isa : isas()) {
+  for (const Isa isa : sain::testing::isas_here()) {
     const Probe probe = select_probe(isa);
     for (const size_t n_rounds : {0u, 1u, 1000u}) {
       EXPECT_EQ(probe.multiply_int8(n_rounds), n_rounds * probe.macs_per_round * 15) << isa_name(isa);

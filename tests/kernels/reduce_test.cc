@@ -57,6 +57,24 @@ TEST_P(ReduceTest, WhatIsNotFiniteIsNeverTheGreatest) {
   EXPECT_EQ(reduce.max(nullptr, 0), -INFINITY);
 }
 
+TEST_P(ReduceTest, FindsTheFirstAboveAThreshold) {
+  for (const size_t n : {0, 1, 7, 8, 9, 16, 17, 33, 100}) {
+    std::vector<float> x(n, 2);
+    EXPECT_EQ(reduce.find_above(x.data(), 0, n, 2), n);
+    EXPECT_EQ(reduce.find_above(x.data(), n, n, 1), n);
+    for (size_t at = 0; at < n; ++at) {
+      x[at] = 2.5f;
+      if (at >= 3) x[at / 2] = std::nanf("");
+      for (size_t begin = 0; begin <= n; ++begin) {
+        EXPECT_EQ(reduce.find_above(x.data(), begin, n, 2), begin <= at ? at : n) << n << ", from " << begin;
+      }
+      x[at / 2] = x[at] = 2;
+    }
+  }
+  const std::vector<float> infinite = {-INFINITY, std::nanf(""), INFINITY};
+  EXPECT_EQ(reduce.find_above(infinite.data(), 0, 3, -INFINITY), 2u);
+}
+
 TEST_P(ReduceTest, SumsExponentials) {
   for (const size_t n : {0, 1, 7, 16, 17, 1000}) {
     const auto x = random_floats(n, 3, 10);

@@ -10,8 +10,7 @@ namespace sain::testing {
 /// All that this machine runs, as far as SAIN_ISA allows: scalar first.
 inline std::vector<kernels::Isa> isas_here() {
   std::vector<kernels::Isa> isas;
-  for (const kernels::Isa isa :
-       {kernels::Isa::kScalar, kernels::Isa::kNeon, kernels::Isa::kAvx2, kernels::Isa::kAvx512}) {
+  for (const kernels::Isa isa : kernels::kIsas) {
     if (kernels::detect_isa(isa) == isa) isas.push_back(isa);
   }
   return isas;

@@ -53,7 +53,7 @@ Status logits(const Options& options) {
                                                  .precision = options.run.precision()}));
   SAIN_ASSIGN_OR_RETURN(const std::span<const float> next, session.prefill(tokens, interrupt.token()));
   std::vector<Candidate> candidates;
-  engine::collect_top_k(next, options.top, candidates);
+  engine::collect_top_k(next, options.top, loaded.model->kernels().reduce, candidates);
   print(candidates, loaded.model->tokenizer(), options.json);
   return finish_output();
 }

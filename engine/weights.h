@@ -56,18 +56,27 @@ struct Weights {
   /// Calls f(WeightMatrix&) for each matrix that is multiplied with: all but an embedding that is not the output too.
   template <class F>
   void for_each_matrix(F&& f) {
-    for (LayerWeights& layer : layers) {
-      for (WeightMatrix* m :
-           {&layer.q, &layer.k, &layer.v, &layer.attention_output, &layer.gate, &layer.up, &layer.down}) {
-        f(*m);
-      }
-    }
-    f(output);
+    for_each_matrix_of(*this, f);
+  }
+  template <class F>
+  void for_each_matrix(F&& f) const {
+    for_each_matrix_of(*this, f);
   }
 
   /// Matrices point into `file`. Errors: kNotFound (a tensor is missing), kCorrupt (its shape is not what `config`
   /// says), kUnsupported (its type cannot be used there; a tensor of the text model that nothing here would use).
   static Result<Weights> from_file(const formats::GgufFile& file, const ModelConfig& config);
+
+ private:
+  template <class W, class F>
+  static void for_each_matrix_of(W& weights, F& f) {
+    for (auto& layer : weights.layers) {
+      for (auto* m : {&layer.q, &layer.k, &layer.v, &layer.attention_output, &layer.gate, &layer.up, &layer.down}) {
+        f(*m);
+      }
+    }
+    f(weights.output);
+  }
 };
 
 }  // namespace sain::engine

@@ -17,8 +17,11 @@ size_t attention_block_tokens(const ModelConfig& config) {
   return std::max<size_t>(1, kRows * config.n_kv_heads / config.n_heads);
 }
 
-/// The most parts that one token's positions are divided into, or parts times tokens for several.
-constexpr size_t kMaxParts = 64;
+/// Parts that a token's positions are divided into, where threads would have nothing to do otherwise: at most these,
+/// and with positions enough to outweigh the merging.
+constexpr size_t kMaxParts = 16;
+constexpr size_t kMinPart = 256;
+constexpr uint64_t kWholeContext = uint64_t{1} << 62;  // a part of everything
 /// Tasks for each thread, so that threads which start late or are interrupted do not hold up the others.
 constexpr size_t kTasksPerThread = 3;
 
@@ -55,10 +58,14 @@ Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic
       sizeof(float) * (3 * config.d_model + 2 * config.q_dim() + 2 * config.kv_dim() + 2 * config.d_ff);
   const size_t max_batch = std::clamp<size_t>(kActivationBytes / token_bytes / 48 * 48, 96, 480);
   SAIN_ASSIGN_OR_RETURN(forward.matmul_, Matmul::create(model.kernels(), pool, arithmetic, longest_row, max_batch));
+  model.weights().for_each_matrix([&](const WeightMatrix& w) {
+    forward.alike_batch_ = std::min(forward.alike_batch_, forward.matmul_.alike_rows(w));
+  });
   // A multiple of 16 floats, so that every thread's begins on a cache line if the whole does.
   const size_t group = config.n_heads / config.n_kv_heads;
   const size_t scratch_floats =
       (kernels::attention_scratch_floats(attention_block_tokens(config) * group, config.head_dim) + 15) / 16 * 16;
+  const size_t part_rows = kMaxParts * kernels::kAttentionFewTokens * config.n_heads;
 
   struct Part {
     MatrixView<float>* view;
@@ -79,9 +86,9 @@ Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic
       {&forward.angles_global_, max_batch, config.rope.rotary_dim},
       {&forward.angles_local_, max_batch, config.rope.rotary_dim},
       {&forward.angles_sinks_, max_batch, config.rope.rotary_dim},
-      {&forward.part_max_, 1, kMaxParts * config.n_heads},
-      {&forward.part_sum_, 1, kMaxParts * config.n_heads},
-      {&forward.part_out_, kMaxParts * config.n_heads, config.head_dim},
+      {&forward.part_max_, 1, part_rows},
+      {&forward.part_sum_, 1, part_rows},
+      {&forward.part_out_, part_rows, config.head_dim},
       {&forward.logits_, kMaxLogits, config.vocab_size},
   }};
   size_t n_floats = 0;
@@ -95,15 +102,20 @@ Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic
   return forward;
 }
 
-void Forward::run(std::span<const Token> tokens, KvCache& cache, uint32_t n_layers) {
+bool Forward::run(std::span<const Token> tokens, KvCache& cache, uint32_t n_layers, const std::stop_token& stop) {
   n_ = tokens.size();
   embed(tokens);
   fill_angles(cache);
-  for (uint32_t layer = 0; layer < n_layers; ++layer) {
+  const uint64_t length = cache.length();
+  bool is_stopped = false;
+  for (uint32_t layer = 0; layer < n_layers && !is_stopped; ++layer) {
     attention_block(layer, cache);
     ffn_block(layer);
+    is_stopped = stop.stop_requested();
   }
   cache.advance(n_);
+  if (is_stopped) cache.truncate(length);  // what the batch has overwritten was out of sight before it
+  return !is_stopped;
 }
 
 MatrixView<float> Forward::logits(size_t first, size_t count) {
@@ -215,10 +227,13 @@ void Forward::attend(uint32_t layer, const KvCache& cache) {
   const KvRule& rule = cache.rule(layer);
   const size_t block = attention_block_tokens(config);
   const size_t n_blocks = (n_ + block - 1) / block;
-  const uint64_t n_seen = cache.length() + n_ - rule.window_begin(cache.length());
-  const size_t n_parts = n_blocks == 1 ? attention_parts(n_seen) : 1;
+  const uint64_t seen_begin = rule.window_begin(cache.length()), seen_end = cache.length() + n_;
+  const uint64_t part_size = attention_part_size(cache.length() + 1 - seen_begin);
+  const uint64_t first_part = seen_begin / part_size;
+  const size_t n_parts = (seen_end - 1) / part_size - first_part + 1;
 
-  // A task is a KV head, a block of tokens, and one of n_parts runs of the positions that the block sees.
+  // A task is a KV head, a block of tokens, and one of the parts. Parts begin at multiples of their size, so that
+  // tokens of one pass see the same parts as if each came alone.
   pool_->parallel_for(config.n_kv_heads * n_blocks * n_parts, 1, [&](unsigned thread, size_t task, size_t) {
     const size_t part = task % n_parts;
     const uint32_t kv_head = static_cast<uint32_t>(task / n_parts / n_blocks);
@@ -227,12 +242,13 @@ void Forward::attend(uint32_t layer, const KvCache& cache) {
     const uint64_t n_sinks = std::min<uint64_t>(rule.n_sinks, end);
     const uint64_t begin = std::max(rule.window_begin(position), n_sinks);
     const size_t column = kv_head * group * config.head_dim;
+    const uint64_t part_begin = (first_part + part) * part_size;
     Ranges seen;
     if (part == 0) {
       seen.add(cache, layer, kv_head, 0, n_sinks, sink_q_.row(first) + column, kernels::AttentionMask::kCausal);
     }
-    seen.add(cache, layer, kv_head, begin + (end - begin) * part / n_parts,
-             begin + (end - begin) * (part + 1) / n_parts, q_.row(first) + column, kernels::AttentionMask::kWindow);
+    seen.add(cache, layer, kv_head, std::max(begin, part_begin), std::min(end, part_begin + part_size),
+             q_.row(first) + column, kernels::AttentionMask::kWindow);
     kernels::AttentionArgs args = {
         .ranges = seen.ranges.data(),
         .n_ranges = seen.n,
@@ -251,38 +267,33 @@ void Forward::attend(uint32_t layer, const KvCache& cache) {
         .partial = {},
     };
     if (n_parts > 1) {
-      const size_t row = (kv_head * n_parts + part) * n_tokens * group;
-      args.partial = {part_max_.data + row, part_sum_.data + row};
+      const size_t row = ((kv_head * n_ + first) * n_parts + part) * group;
+      args.partial = {part_max_.data + row, part_sum_.data + row, n_parts * group};
       args.out = part_out_.row(row);
-      args.out_stride = group * config.head_dim;
+      args.out_stride = n_parts * group * config.head_dim;
     }
     model_->kernels().attention.for_type(cache.type())(args);
   });
   if (n_parts > 1) merge_parts(n_parts);
 }
 
-/// Into how many parts n_positions are divided, so that there are tasks for all threads where KV heads alone are too
-/// few. A part is long enough to outweigh its merging, and all parts' rows fit into part_out_.
-size_t Forward::attention_parts(uint64_t n_positions) const {
-  constexpr size_t kMinPart = 256;  // positions
-  const ModelConfig& config = model_->config();
-  const size_t wanted = (kTasksPerThread * pool_->n_threads() + config.n_kv_heads - 1) / config.n_kv_heads;
-  if (pool_->n_threads() == 1) return 1;
-  return std::max<size_t>(1, std::min({wanted, n_positions / kMinPart, part_max_.cols / (n_ * config.n_heads)}));
+/// The positions of a part, where a pass's first token sees n_seen.
+uint64_t Forward::attention_part_size(uint64_t n_seen) const {
+  const size_t n_kv_heads = model_->config().n_kv_heads, n_tasks = kTasksPerThread * pool_->n_threads();
+  const size_t wanted = std::min((n_tasks + n_kv_heads - 1) / n_kv_heads, kMaxParts - 2);  // the ends may be cut off
+  if (pool_->n_threads() == 1 || n_ > kernels::kAttentionFewTokens) return kWholeContext;
+  return (n_seen / wanted / kMinPart + 1) * kMinPart;
 }
 
-/// Part results of all KV heads, (n_kv_heads, n_parts, n_tokens * group) rows, into attended_.
+/// Part results, (n_kv_heads, tokens, n_parts, group) rows, into attended_.
 void Forward::merge_parts(size_t n_parts) {
   const ModelConfig& config = model_->config();
-  const size_t group = config.n_heads / config.n_kv_heads, n_rows = n_ * group;
+  const size_t group = config.n_heads / config.n_kv_heads;
   for (size_t kv_head = 0; kv_head < config.n_kv_heads; ++kv_head) {
-    const size_t row = kv_head * n_parts * n_rows;
-    float* merged = attention_scratch_.row(0);  // (n_rows, head_dim)
-    kernels::merge_attention(n_parts, n_rows, config.head_dim, part_max_.data + row, part_sum_.data + row,
-                             part_out_.row(row), merged);
     for (size_t t = 0; t < n_; ++t) {
-      std::memcpy(attended_.row(t) + kv_head * group * config.head_dim, merged + t * group * config.head_dim,
-                  group * config.head_dim * sizeof(float));
+      const size_t row = (kv_head * n_ + t) * n_parts * group;
+      kernels::merge_attention(n_parts, group, config.head_dim, part_max_.data + row, part_sum_.data + row,
+                               part_out_.row(row), attended_.row(t) + kv_head * group * config.head_dim);
     }
   }
 }

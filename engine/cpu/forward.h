@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "engine/aligned_buffer.h"
@@ -26,9 +27,14 @@ class Forward {
   /// Tokens that a run() takes at most: at least kMaxLogits, more for small models.
   size_t max_batch() const { return x_.rows; }
 
+  /// Up to so many tokens a run() gives each the same bits as it would get alone, but for sums over windows. At
+  /// least 1.
+  size_t alike_batch() const { return alike_batch_; }
+
   /// Takes `tokens` (1 to max_batch()) through the first `n_layers` layers at the positions that follow cache.length(),
-  /// and appends their keys and values to `cache`, which must have room for them.
-  void run(std::span<const formats::Token> tokens, KvCache& cache, uint32_t n_layers);
+  /// and appends their keys and values to `cache`, which must have room for them. Looks at `stop` after each layer:
+  /// after a request it returns false, and nothing is appended.
+  bool run(std::span<const formats::Token> tokens, KvCache& cache, uint32_t n_layers, const std::stop_token& stop = {});
 
   /// The hidden state (d_model) of the last run's token `t`, after its last layer.
   std::span<const float> hidden(size_t t) const { return {x_.row(t), x_.cols}; }
@@ -47,7 +53,7 @@ class Forward {
   void add_residual(const MatrixView<float>& delta, const WeightVector& post_norm);
   void append_to_cache(uint32_t layer, KvCache& cache);
   void attend(uint32_t layer, const KvCache& cache);
-  size_t attention_parts(uint64_t n_positions) const;
+  uint64_t attention_part_size(uint64_t n_seen) const;
   void merge_parts(size_t n_parts);
   MatrixView<float> batch(const MatrixView<float>& whole) const { return {whole.data, n_, whole.cols, whole.stride}; }
 
@@ -55,6 +61,7 @@ class Forward {
   ThreadPool* pool_;
   Matmul matmul_;
   RopeTable rope_global_, rope_local_;
+  size_t alike_batch_ = kernels::kAttentionFewTokens;
   size_t n_ = 0;  // tokens of the current run
 
   AlignedBuffer memory_;                            // backs the views below
@@ -68,7 +75,7 @@ class Forward {
   MatrixView<float> angles_global_, angles_local_;  // (max_batch, rotary_dim): pairs (cos, sin)
   MatrixView<float> angles_sinks_;                  // likewise, of sink_q_
   MatrixView<float> attention_scratch_;             // (n_threads, scratch of a block of attention)
-  MatrixView<float> part_max_, part_sum_;           // (1, rows): of a split attention, n_parts * tokens * n_heads
+  MatrixView<float> part_max_, part_sum_;           // (1, rows): of a split attention, see merge_parts()
   MatrixView<float> part_out_;                      // (rows, head_dim)
   MatrixView<float> logits_;                        // (kMaxLogits, vocab_size)
 };

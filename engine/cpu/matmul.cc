@@ -59,6 +59,10 @@ void Matmul::operator()(std::span<const Product> products, MatrixView<const floa
   });
 }
 
+size_t Matmul::alike_rows(const WeightMatrix& w) const {
+  return is_packed(w) ? kernels_->gemm_packed.alike_tokens : kTileTokens - 1;
+}
+
 void Matmul::quantize(MatrixView<const float> x) {
   const size_t panel_tokens = kernels_->gemm_packed.panel_tokens;
   const auto panel = [&](unsigned, size_t begin, size_t end) {

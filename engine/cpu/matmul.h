@@ -31,6 +31,9 @@ class Matmul {
     MatrixView<float> y;  // (n_tokens, w->rows)
   };
 
+  /// Up to so many rows of x, each row's product with `w` is the same bits as it would be alone.
+  size_t alike_rows(const WeightMatrix& w) const;
+
   /// All `products` of the same x, (n_tokens, cols of each w), in one loop over the threads. No y may overlap x.
   void operator()(std::span<const Product> products, MatrixView<const float> x);
 

@@ -39,11 +39,16 @@ struct AttentionRange {
 };
 
 /// What a block of tokens gets of one part of the positions, where several threads share them: out is then the sum
-/// above without its division, and merge_attention() brings the parts together. Rows are numbered t * group + h.
+/// above without its division, and merge_attention() brings the parts together.
 struct AttentionPartial {
-  float* max = nullptr;  // (n_tokens * group): max s, -infinity where the row saw nothing; nullptr: this is the whole
-  float* sum = nullptr;  // (n_tokens * group): sum_p e^(s_p - max s)
+  float* max = nullptr;  // (group) a token: max s, -infinity where the row saw nothing; nullptr: this is the whole
+  float* sum = nullptr;  // likewise: sum_p e^(s_p - max s)
+  size_t stride = 0;     // floats from one token's to the next's
 };
+
+/// With no window, up to so many tokens get the same bits each as it would get alone, over ranges that begin at the
+/// same positions: so a draft of several tokens can be checked in one pass.
+inline constexpr size_t kAttentionFewTokens = 16;
 
 struct AttentionArgs {
   const AttentionRange* ranges;  // (n_ranges)

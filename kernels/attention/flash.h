@@ -2,8 +2,8 @@
 //
 // A step takes kAttentionBlock positions: scores, exponentials, weighted values. For many rows (queries of the block)
 // keys and values become panels of 16 floats in scratch memory, and both products are small matrix products on
-// register tiles. For few rows, as in decoding, nothing is copied: each cached element is loaded once, converted in a
-// register and used for all rows.
+// register tiles. For few tokens, as in decoding, nothing is copied: each cached element is converted in a register and
+// used for all rows of a token.
 //
 // In an anonymous namespace, so that nothing compiled for one instruction set reaches the other files.
 #pragma once
@@ -76,12 +76,15 @@ class Flash {
     };
     const Visible any = visible_to(0, n_rows);
     if (any.begin >= any.end) return;
-    const Visible last = visible(n_rows - 1);
-    const bool all_see_any = visible(0).end == any.end && last.begin == any.begin;
-    if (n_rows <= kFewRows && args.head_dim % 32 == 0 && all_see_any) {
-      few_rows([&](auto count) { scores_of_few<decltype(count)::kValue>(args, keys, any, s); }, n_rows);
+    if (args.group <= kFewRows && args.n_tokens <= kAttentionFewTokens && args.head_dim % 32 == 0) {
+      // Token by token, as if each were alone.
+      for_tokens(args, visible, s, [&](auto count, Visible seen, const AttentionScratch& rows) {
+        scores_of_few<decltype(count)::kValue>(args, keys, seen, rows);
+      });
       exponentials(args, visible, any, s);
-      few_rows([&](auto count) { values_of_few<decltype(count)::kValue>(args, values, any, s); }, n_rows);
+      for_tokens(args, visible, s, [&](auto count, Visible seen, const AttentionScratch& rows) {
+        values_of_few<decltype(count)::kValue>(args, values, seen, rows);
+      });
     } else {
       pack_keys(args, keys, n, s.keys);
       scores_of_many(args, visible_to, s);
@@ -320,6 +323,22 @@ class Flash {
     static constexpr size_t kValue = kN;
   };
 
+  /// work(Count<group>, what a token sees, its rows of the scratch memory) for every token that sees anything.
+  template <class VisibleToRow, class Work>
+  static void for_tokens(const AttentionArgs& args, const VisibleToRow& visible, const AttentionScratch& s,
+                         const Work& work) {
+    for (size_t row = 0; row < args.n_tokens * args.group; row += args.group) {
+      const Visible seen = visible(row);
+      if (seen.begin == seen.end) continue;
+      AttentionScratch rows = s;
+      rows.queries += row * args.head_dim;
+      rows.scores += row * kAttentionBlock;
+      rows.sums += row * attention_padded(args.head_dim);
+      rows.keep += row;
+      few_rows([&](auto count) { work(count, seen, rows); }, args.group);
+    }
+  }
+
   template <class Work, size_t kN = kFewRows>
   static void few_rows(const Work& work, size_t n_rows) {
     if constexpr (kN > 1) {
@@ -439,8 +458,9 @@ class Flash {
         S::store_first(out + i, S::mul(factor, S::load(sums + i)), args.head_dim - i);
       }
       if (is_partial) {
-        args.partial.max[r] = s.max[r];
-        args.partial.sum[r] = total;
+        const size_t at = r / args.group * args.partial.stride + r % args.group;
+        args.partial.max[at] = s.max[r];
+        args.partial.sum[at] = total;
       }
     }
   }

@@ -77,8 +77,9 @@ void finish(const AttentionArgs& args, const AttentionScratch& s) {
     float* out = args.out + row / args.group * args.out_stride + row % args.group * args.head_dim;
     const float inverse = s.total[row] == 0 ? 0 : 1.0f / s.total[row];
     if (args.partial.max != nullptr) {
-      args.partial.max[row] = s.max[row];
-      args.partial.sum[row] = s.total[row];
+      const size_t at = row / args.group * args.partial.stride + row % args.group;
+      args.partial.max[at] = s.max[row];
+      args.partial.sum[at] = s.total[row];
       memcpy(out, sums, args.head_dim * sizeof(float));
     } else {
       for (size_t i = 0; i < args.head_dim; ++i) out[i] = sums[i] * inverse;

@@ -423,6 +423,7 @@ constexpr GemmPacked gemm_packed_table() {
   table.by_type[static_cast<size_t>(DType::kQ5_K)] = gemm<V, PackedQ5_K>;
   table.by_type[static_cast<size_t>(DType::kQ6_K)] = gemm<V, PackedQ6_K>;
   table.panel_tokens = V::kPanel;
+  table.alike_tokens = V::kDirectTokens;
   table.scratch_bytes = V::kTileGroups * sizeof(Tile);
   table.group_step = V::kTileGroups;
   return table;

@@ -32,6 +32,7 @@ struct GemmPacked {
   static constexpr size_t kTypes = static_cast<size_t>(DType::kQ6_K) + 1;
   GemmPackedFn by_type[kTypes] = {};
   size_t panel_tokens = 0;   // tokens of a full panel
+  size_t alike_tokens = 0;   // up to so many tokens, each gets the same bits as it would get alone
   size_t scratch_bytes = 0;  // what a call needs
   size_t group_step = 1;     // groups that are taken at once: calls of a multiple of it are fastest
   size_t read_ahead = 0;     // what suits this machine

@@ -132,6 +132,7 @@ constexpr GemmPacked make_table() {
   table.by_type[static_cast<size_t>(DType::kQ5_K)] = gemm<PackedQ5_K>;
   table.by_type[static_cast<size_t>(DType::kQ6_K)] = gemm<PackedQ6_K>;
   table.panel_tokens = kPanelTokens;
+  table.alike_tokens = SIZE_MAX;
   return table;
 }
 

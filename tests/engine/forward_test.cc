@@ -136,6 +136,44 @@ TEST_F(ForwardTest, ManyTokensAtOnceEqualOneByOne) {
   }
 }
 
+// Past 256 positions, where attention is divided into parts.
+TEST_F(ForwardTest, AFewTokensGetTheBitsThatEachGetsAlone) {
+  for (const Arithmetic arithmetic : {Arithmetic::kInt8, Arithmetic::kF32}) {
+    Forward f = forward(arithmetic);
+    ASSERT_GT(f.alike_batch(), 1u);
+    KvCache together = cache(), apart = cache();
+    std::vector<Token> tokens(300);
+    for (size_t t = 0; t < tokens.size(); ++t) tokens[t] = static_cast<Token>(2 + t * 7 % 90);
+    for (size_t n = 1; together.length() + n <= tokens.size(); n = n % f.alike_batch() + 1) {
+      const std::span<const Token> batch = std::span(tokens).subspan(together.length(), n);
+      f.run(batch, together, TinyModel::kLayers);
+      const std::vector<float> found = copy(f.logits(0, n));
+      std::vector<float> expected;
+      for (const Token token : batch) {
+        f.run({&token, 1}, apart, TinyModel::kLayers);
+        const std::vector<float> alone = copy(f.logits(0, 1));
+        expected.insert(expected.end(), alone.begin(), alone.end());
+      }
+      ASSERT_EQ(found, expected) << n << " tokens up to " << together.length();
+    }
+  }
+}
+
+TEST_F(ForwardTest, AStopRequestAppendsNothing) {
+  const std::vector<Token> tokens = {3, 14, 15, 92, 65}, more = {35, 89, 79};
+  Forward f = forward();
+  KvCache c = cache(), unstopped = cache();
+  for (KvCache* of : {&c, &unstopped}) ASSERT_TRUE(f.run(tokens, *of, TinyModel::kLayers));
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_FALSE(f.run(tokens, c, TinyModel::kLayers, stop.get_token()));
+  EXPECT_EQ(c.length(), tokens.size());
+  f.run(more, c, TinyModel::kLayers);
+  const std::vector<float> found = copy(f.logits(0, more.size()));
+  f.run(more, unstopped, TinyModel::kLayers);
+  EXPECT_EQ(found, copy(f.logits(0, more.size())));
+}
+
 TEST_F(ForwardTest, Int8IsNearF32) {
   const std::vector<Token> tokens = {3, 14, 15, 92, 65, 35, 89, 79, 32, 38, 46, 26};
   Forward int8 = forward(), f32 = forward(Arithmetic::kF32);

@@ -102,7 +102,7 @@ struct Problem {
         .out_stride = shape.group * shape.head_dim,
         .partial = {},
     };
-    if (is_partial) args.partial = {answer.max.data(), answer.sum.data()};
+    if (is_partial) args.partial = {answer.max.data(), answer.sum.data(), shape.group};
     select_attention(isa).for_type(type)(args);
     return answer;
   }
@@ -260,6 +260,32 @@ TEST_P(AttentionTest, PartsMergeToTheWhole) {
         }
         merge_attention(n_parts, problem.n_rows, head_dim, max.data(), sum.data(), parts.data(), out.data());
         for (size_t i = 0; i < out.size(); ++i) ASSERT_NEAR(out[i], whole[i], 1e-5) << "element " << i;
+      }
+    }
+  }
+}
+
+TEST_P(AttentionTest, AFewTokensGetTheBitsThatEachGetsAlone) {
+  for (const KvType type : kTypes) {
+    for (const Shape& shape : {Shape{64, 3, kAttentionFewTokens, 205},
+                               {128, 4, 5, 131},
+                               {64, 1, 16, 70},
+                               {128, 7, 9, 150},
+                               {256, 4, 7, 66},
+                               {80, 2, 3, 100},
+                               {64, 2, 6, 64, 0, 20}}) {
+      SCOPED_TRACE(::testing::Message() << shape << ", type " << static_cast<int>(type));
+      const Problem problem(shape, type);
+      const std::vector<float> together = problem.run(GetParam(), problem.ranges()).out;
+      for (size_t t = 0; t < shape.n_tokens; ++t) {
+        Problem alone = problem;  // token t is the last one in the cache
+        alone.shape.n_tokens = 1;
+        alone.shape.n_positions -= shape.n_tokens - 1 - t;
+        alone.n_rows = shape.group;
+        const size_t n_floats = shape.group * shape.head_dim;
+        alone.queries.erase(alone.queries.begin(), alone.queries.begin() + static_cast<ptrdiff_t>(t * n_floats));
+        const std::vector<float> out = alone.run(GetParam(), alone.ranges()).out;
+        for (size_t i = 0; i < n_floats; ++i) ASSERT_EQ(out[i], together[t * n_floats + i]) << "token " << t;
       }
     }
   }

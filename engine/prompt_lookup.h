@@ -24,8 +24,8 @@ class PromptLookup {
   /// more time than it saves. Valid until the next call.
   std::span<const Token> propose(std::span<const Token> history);
 
-  /// Tells what really followed the history of the last propose(): at least one token, the drafted ones that came true
-  /// and the one after them.
+  /// Tells what really followed the history of the last propose(), as far as it is known: the proposed tokens that came
+  /// true, and the one after them.
   void observe(std::span<const Token> actual);
 
   /// Tells how long a forward pass over n_tokens (1 to kMaxDraft + 1) took.

@@ -1,12 +1,14 @@
 #include "engine/session.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <new>
 #include <optional>
 
 #include "engine/cpu/forward.h"
 #include "engine/kv_cache.h"
+#include "engine/prompt_lookup.h"
 #include "engine/stop_strings.h"
 
 namespace sain::engine {
@@ -45,13 +47,24 @@ struct Session::State {
   SessionOptions options;
   cpu::Forward forward;
   KvCache cache;
-  std::vector<Token> history;
-  std::optional<KvCache> probe;  // for hidden_state(), taken when first needed
+  std::vector<Token> history = {};
+  uint64_t n_tokens = 0;          // of the conversation: those in the cache, and one more where `is_pending`
+  bool is_pending = false;        // the newest token has been generated, and no pass has taken it yet
+  std::vector<Token> batch = {};  // of the next pass: scratch
+
+  // The last pass of generation: its newest token, a draft of what follows it, and logits of all of them.
+  PromptLookup lookup = {};
+  std::array<Token, PromptLookup::kMaxDraft + 1> draft = {};
+  size_t n_draft = 0;  // tokens
+  size_t n_true = 0;   // those that have been generated since
+  MatrixView<float> rows = {};
+
+  std::optional<KvCache> probe = {};  // for hidden_state(), taken when first needed
   uint32_t probe_layers = 0;
 
   /// Tokens that can be appended.
   size_t room() const {
-    return options.policy == ContextPolicy::kStream ? SIZE_MAX : options.context_length - history.size();
+    return options.policy == ContextPolicy::kStream ? SIZE_MAX : options.context_length - n_tokens;
   }
 
   Status check(std::span<const Token> tokens, size_t available) const {
@@ -70,8 +83,8 @@ struct Session::State {
     return {};
   }
 
-  void step(std::span<const Token> tokens) {
-    forward.run(tokens, cache, model->config().n_layers);
+  void record(std::span<const Token> tokens) {
+    n_tokens += tokens.size();
     history.insert(history.end(), tokens.begin(), tokens.end());
     if (history.size() > options.context_length) {
       // Moves the window, which for 4 bytes a token costs nothing beside attention to it.
@@ -80,14 +93,20 @@ struct Session::State {
     }
   }
 
-  /// Appends `tokens` batch by batch and calls after_batch(first, count) for each. False if stopped.
+  /// Appends `tokens` batch by batch and calls after_batch(first, count, row) for each: the tokens [first, first +
+  /// count) are the pass's from `row` on. False if stopped.
   template <class F>
   bool for_batches(std::span<const Token> tokens, const std::stop_token& stop, F&& after_batch) {
-    for (size_t first = 0; first < tokens.size(); first += forward.max_batch()) {
-      if (stop.stop_requested()) return false;
-      const size_t count = std::min(forward.max_batch(), tokens.size() - first);
-      step(tokens.subspan(first, count));
-      after_batch(first, count);
+    for (size_t first = 0; first < tokens.size();) {
+      const size_t row = is_pending ? 1 : 0, count = std::min(forward.max_batch() - row, tokens.size() - first);
+      const std::span<const Token> next = tokens.subspan(first, count);
+      batch.assign(history.end() - static_cast<ptrdiff_t>(row), history.end());
+      batch.insert(batch.end(), next.begin(), next.end());
+      if (stop.stop_requested() || !forward.run(batch, cache, model->config().n_layers, stop)) return false;
+      is_pending = false;
+      record(next);
+      after_batch(first, count, row);
+      first += count;
     }
     return true;
   }
@@ -95,8 +114,39 @@ struct Session::State {
   /// The logits of the newest token, or nothing if stopped on the way.
   std::optional<std::span<float>> append(std::span<const Token> tokens, const std::stop_token& stop) {
     size_t last = 0;
-    if (!for_batches(tokens, stop, [&](size_t, size_t count) { last = count - 1; })) return std::nullopt;
+    const auto after_batch = [&](size_t, size_t count, size_t row) { last = row + count - 1; };
+    if (!for_batches(tokens, stop, after_batch)) return std::nullopt;
     return std::span<float>(forward.logits(last, 1).data, model->config().vocab_size);
+  }
+
+  /// Takes in the generated `token` and returns the logits of what follows it. They are there already if it was
+  /// drafted, else they come from a pass over it and a new draft of at most max_draft tokens.
+  std::span<float> decode(Token token, size_t max_draft) {
+    record({&token, 1});
+    if (n_true < n_draft && draft[n_true] == token) {
+      ++n_true;
+    } else {
+      draft[n_true] = token;
+      end_draft(n_true + 1);
+      std::span<const Token> next = lookup.propose(history);
+      next = next.first(std::min({next.size(), max_draft, room(), forward.alike_batch() - 1}));
+      std::ranges::copy(next, draft.begin());
+      batch.assign({token});
+      batch.insert(batch.end(), next.begin(), next.end());
+      const auto start = std::chrono::steady_clock::now();
+      forward.run(batch, cache, model->config().n_layers);
+      rows = forward.logits(0, batch.size());
+      lookup.observe_pass(batch.size(), ms_since(start));
+      n_draft = next.size();
+    }
+    return {rows.row(n_true), model->config().vocab_size};
+  }
+
+  /// Forgets what was drafted and has not been generated. The first n_known of `draft` are what was.
+  void end_draft(size_t n_known) {
+    lookup.observe(std::span(draft).first(n_known));
+    cache.truncate(cache.length() - (n_draft - n_true));
+    n_draft = n_true = 0;
   }
 };
 
@@ -132,9 +182,10 @@ Result<Session> Session::create(const Model& model, ThreadPool& pool, const Sess
                                          .rule = rule,
                                          .max_batch = static_cast<uint32_t>(forward.max_batch()),
                                          .type = options.kv_type.value_or(default_kv_type(options.precision))}));
-    auto state =
-        std::make_unique<State>(State{&model, options, std::move(forward), std::move(cache), {}, std::nullopt, 0});
+    auto state = std::make_unique<State>(
+        State{.model = &model, .options = options, .forward = std::move(forward), .cache = std::move(cache)});
     state->history.reserve(options.context_length + (is_stream ? state->forward.max_batch() : 0));
+    state->batch.reserve(state->forward.max_batch());
     return Session(std::move(state));
   } catch (const std::bad_alloc&) {
     return make_error(ErrorCode::kResourceExhausted, "not enough memory for a session of {} tokens",
@@ -187,9 +238,17 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
       result.finish_reason = FinishReason::kContext;
       break;
     }
-    logits = s.append({&token, 1}, {});
+    const size_t left = options.max_tokens - result.tokens.size();
+    if (left == 0) {
+      s.record({&token, 1});
+      s.is_pending = true;
+      continue;
+    }
+    logits = s.decode(token, options.speculation == Speculation::kNone ? 0 : left - 1);
     ++result.timings.decode_tokens;
+    result.timings.decode_passes += s.n_true == 0;
   }
+  s.end_draft(s.n_true);
   emit(stop_strings.push(decoder.flush()));
   emit(stop_strings.flush());
   result.timings.decode_ms = ms_since(decode_start);
@@ -206,9 +265,9 @@ Result<std::span<const float>> Session::prefill(std::span<const Token> tokens, s
 Status Session::prefill_all(std::span<const Token> tokens, const LogitsVisitor& visit, std::stop_token stop) {
   State& s = *state_;
   SAIN_RETURN_IF_ERROR(s.check(tokens, s.room()));
-  const bool done = s.for_batches(tokens, stop, [&](size_t first, size_t count) {
+  const bool done = s.for_batches(tokens, stop, [&](size_t first, size_t count, size_t row) {
     for (size_t t = 0; t < count; t += cpu::Forward::kMaxLogits) {
-      const MatrixView<float> logits = s.forward.logits(t, std::min(cpu::Forward::kMaxLogits, count - t));
+      const MatrixView<float> logits = s.forward.logits(row + t, std::min(cpu::Forward::kMaxLogits, count - t));
       for (size_t i = 0; i < logits.rows; ++i) visit(first + t + i, {logits.row(i), logits.cols});
     }
   });
@@ -252,15 +311,17 @@ void Session::reset() {
 
 void Session::truncate(uint64_t n_tokens) {
   State& s = *state_;
-  if (n_tokens >= s.cache.length()) return;
-  const bool has_forgotten = s.history.size() < s.cache.length();
+  if (n_tokens >= s.n_tokens) return;
+  const bool has_forgotten = s.history.size() < s.n_tokens;
   if (has_forgotten || !s.cache.truncate(n_tokens)) n_tokens = 0;
   s.cache.truncate(n_tokens);
   s.history.resize(n_tokens);
+  s.n_tokens = n_tokens;
+  s.is_pending = false;
 }
 
 uint64_t Session::n_tokens() const {
-  return state_->cache.length();
+  return state_->n_tokens;
 }
 
 std::span<const Token> Session::history() const {

@@ -38,11 +38,15 @@ struct SessionOptions {
   uint32_t n_sinks = 4;  // kStream: of the context; the rest is the window. 0: none, which few models bear
 };
 
+/// Whether passes check several tokens at once that are likely to come. The answer is the same.
+enum class Speculation { kPromptLookup, kNone };
+
 struct GenerateOptions {
   uint32_t max_tokens = 512;
   bool ignore_end = false;                     // go on past end-of-generation tokens
   std::vector<std::string> stop_strings = {};  // not part of the text that comes out
   SamplerOptions sampler = {};
+  Speculation speculation = Speculation::kPromptLookup;
 };
 
 enum class FinishReason { kStop, kLength, kContext, kCancelled };  // kContext: not with ContextPolicy::kStream
@@ -52,8 +56,9 @@ struct Timings {
   double first_token_ms = 0;
   uint32_t prefill_tokens = 0;
   double prefill_ms = 0;
-  uint32_t decode_tokens = 0;
+  uint32_t decode_tokens = 0;  // after the first
   double decode_ms = 0;
+  uint32_t decode_passes = 0;  // fewer than tokens where drafts came true
 };
 
 struct Generation {
@@ -81,7 +86,7 @@ class Session {
 
   /// Appends `tokens`, then generates. Errors: kInvalidArgument (an id outside the vocabulary, no tokens at all),
   /// kResourceExhausted (the prompt does not fit into the context). A stop request is not an error: what was
-  /// generated so far comes back with FinishReason::kCancelled, within one batch.
+  /// generated so far comes back with FinishReason::kCancelled, within one layer of a batch.
   Result<Generation> generate(std::span<const Token> tokens, const GenerateOptions& options, std::stop_token stop,
                               TokenSink& sink);
 

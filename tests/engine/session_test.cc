@@ -186,6 +186,55 @@ TEST_F(SessionTest, GeneratesUntilTheContextIsFull) {
   EXPECT_EQ(none.error().code, ErrorCode::kResourceExhausted);
 }
 
+/// Repeats itself, so that drafts come true, and changes now and then, so that they do not.
+GenerateOptions with_speculation(Speculation speculation, float temperature) {
+  GenerateOptions options{.max_tokens = 120, .ignore_end = true, .speculation = speculation};
+  options.sampler = {.logit_bias = {{7, 6.0f}, {8, 6.0f}}, .temperature = temperature, .seed = 3};
+  return options;
+}
+
+TEST_F(SessionTest, DraftsChangeNoAnswer) {
+  for (const SessionOptions& options :
+       {SessionOptions{.precision = Precision::kExact}, SessionOptions{},
+        SessionOptions{.context_length = 60, .precision = Precision::kExact, .policy = ContextPolicy::kStream}}) {
+    for (const float temperature : {0.0f, 0.3f, 1.0f}) {
+      Session with = session(options), without = session(options);
+      uint32_t n_saved = 0;
+      for (int turn = 0; turn < 2; ++turn) {
+        const Generation a = generate(with, some_tokens(9), with_speculation(Speculation::kPromptLookup, temperature));
+        const Generation b = generate(without, some_tokens(9), with_speculation(Speculation::kNone, temperature));
+        EXPECT_EQ(a.tokens, b.tokens) << "temperature " << temperature << ", turn " << turn;
+        EXPECT_EQ(a.timings.decode_tokens, 119u);
+        EXPECT_EQ(b.timings.decode_passes, 119u);
+        n_saved += 119 - a.timings.decode_passes;
+      }
+      EXPECT_GT(n_saved, 0u) << "temperature " << temperature;
+      EXPECT_EQ(with.n_tokens(), without.n_tokens());
+      EXPECT_THAT(with.history(), ElementsAreArray(without.history()));
+      expect_near(copy(with.prefill(some_tokens(3))), copy(without.prefill(some_tokens(3))), kTolerance);
+    }
+  }
+}
+
+TEST_F(SessionTest, TheLastTokenGeneratedIsPartOfTheConversation) {
+  Session whole = session(), parts = session();
+  const Generation all = generate(whole, some_tokens(5), {.max_tokens = 9, .ignore_end = true});
+  const Generation first = generate(parts, some_tokens(5), {.max_tokens = 4, .ignore_end = true});
+  EXPECT_EQ(parts.n_tokens(), 9u);
+  std::vector<Token> rest = {all.tokens.begin() + 4, all.tokens.end()};
+  expect_near(copy(parts.prefill(rest)),
+              copy(session().prefill(std::vector<Token>(whole.history().begin(), whole.history().end()))), kTolerance);
+  EXPECT_THAT(parts.history(), ElementsAreArray(whole.history()));
+  parts.truncate(8);
+  EXPECT_EQ(parts.n_tokens(), 8u);
+  generate(parts, some_tokens(2), {.max_tokens = 1, .ignore_end = true});
+  parts.truncate(10);  // all but the last, which no pass has taken
+  EXPECT_EQ(parts.n_tokens(), 10u);
+  const Generation again = generate(parts, {first.tokens[0]}, {.max_tokens = 3, .ignore_end = true});
+  EXPECT_EQ(parts.n_tokens(), 14u);
+  EXPECT_THAT(again.tokens, SizeIs(3));
+}
+
 TEST_F(SessionTest, GeneratesMaxTokens) {
   Session s = session();
   const Generation g = generate(s, some_tokens(5), {.max_tokens = 7, .ignore_end = true});
@@ -193,7 +242,7 @@ TEST_F(SessionTest, GeneratesMaxTokens) {
   EXPECT_EQ(to_string(g.finish_reason), "length");
   EXPECT_THAT(g.tokens, SizeIs(7));
   EXPECT_EQ(g.timings.prefill_tokens, 5u);
-  EXPECT_EQ(g.timings.decode_tokens, 7u);
+  EXPECT_EQ(g.timings.decode_tokens, 6u);
   EXPECT_GE(g.timings.prefill_ms, 0);
   EXPECT_GE(g.timings.first_token_ms, g.timings.prefill_ms);
   std::vector<Token> history = some_tokens(5);

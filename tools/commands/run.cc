@@ -27,7 +27,7 @@ struct Options {
   RunOptions run;
   SamplerFlags sampler;
   std::string prompt, file, tokens, system;
-  bool raw = false, special = false, ignore_end = false, json = false;
+  bool raw = false, special = false, ignore_end = false, no_lookup = false, json = false;
   uint32_t max_tokens = 512;
   uint32_t context = 0;
   std::vector<std::string> stop_strings;
@@ -99,7 +99,8 @@ void print_json(const engine::Generation& answer, const std::vector<Token>& prom
         {"prefill_tokens", timings.prefill_tokens},
         {"prefill_ms", timings.prefill_ms},
         {"decode_tokens", timings.decode_tokens},
-        {"decode_ms", timings.decode_ms}}},
+        {"decode_ms", timings.decode_ms},
+        {"decode_passes", timings.decode_passes}}},
       {"memory",
        {{"peak_rss_bytes", peak_rss_bytes()},
         {"kv_bytes", session.kv_bytes()},
@@ -127,11 +128,13 @@ Result<int> run(const Options& options) {
                                                                          {.context_length = options.context,
                                                                           .precision = options.run.precision()}));
   OutputSink sink(options.json);
+  const auto speculation = options.no_lookup ? engine::Speculation::kNone : engine::Speculation::kPromptLookup;
   SAIN_ASSIGN_OR_RETURN(const engine::Generation answer, session.generate(prompt,
                                                                           {.max_tokens = options.max_tokens,
                                                                            .ignore_end = options.ignore_end,
                                                                            .stop_strings = options.stop_strings,
-                                                                           .sampler = sampler},
+                                                                           .sampler = sampler,
+                                                                           .speculation = speculation},
                                                                           interrupt.token(), sink));
   sink.end_line();
   if (options.json) print_json(answer, prompt, loaded.load_ms, session);
@@ -166,6 +169,8 @@ void add_run_command(CLI::App& app, int& exit_code) {
       ->capture_default_str()
       ->type_name("N");
   command->add_flag("--ignore-eos", options->ignore_end, "Go on where the model would end");
+  command->add_flag("--no-lookup", options->no_lookup,
+                    "Never draft tokens from the text so far; the answer is the same, later");
   command->add_option("--stop", options->stop_strings, "End before this text; may be given again")
       ->type_name("TEXT")
       ->allow_extra_args(false);

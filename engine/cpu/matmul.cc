@@ -86,7 +86,7 @@ void Matmul::multiply(const Product& product, MatrixView<const float> x, size_t 
         .y = y.data + begin,
         .y_stride = y.stride,
         .scratch = scratch,
-        .read_ahead = kernels_->gemm_packed.read_ahead,
+        .read_ahead = kernels::default_read_ahead(),
     });
   } else {
     float* floats = reinterpret_cast<float*>(scratch);

@@ -34,12 +34,22 @@ struct GemmPacked {
   size_t panel_tokens = 0;   // tokens of a full panel
   size_t scratch_bytes = 0;  // what a call needs
   size_t group_step = 1;     // groups that are taken at once: calls of a multiple of it are fastest
-  size_t read_ahead = 0;     // what suits this machine
 
   /// For types of which is_packable() is true.
   GemmPackedFn operator[](DType dtype) const { return by_type[static_cast<size_t>(dtype)]; }
+
+  /// The same with another function for one type, which takes panels and scratch as the rest does.
+  GemmPacked with(DType dtype, GemmPackedFn fn) const {
+    GemmPacked changed = *this;
+    changed.by_type[static_cast<size_t>(dtype)] = fn;
+    return changed;
+  }
 };
 
+/// The best version for `isa`; a version that SAIN_KERNEL names comes first (see versions.h).
 GemmPacked select_gemm_packed(Isa isa);
+
+/// What suits this machine as GemmPackedArgs::read_ahead.
+size_t default_read_ahead();
 
 }  // namespace sain::kernels

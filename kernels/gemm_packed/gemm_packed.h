@@ -10,6 +10,10 @@
 
 namespace sain::kernels {
 
+/// Sub-blocks of 32 columns that are unpacked at once where tokens are many. A multiple of the step ends with a unit of
+/// any type; the most is what `scratch` has room for.
+inline constexpr size_t kTileBlocksStep = 8, kMaxTileBlocks = 32;
+
 /// y[c][r] = sum over k of w[r][k] x[c][k] for the rows of some groups and all tokens c. The products within a block
 /// of 32 columns are summed exactly, in integers; blocks are summed in f32.
 struct GemmPackedArgs {
@@ -21,9 +25,10 @@ struct GemmPackedArgs {
   size_t n_tokens;     // >= 1
   float* y;            // token c's first result is y[c * y_stride]
   size_t y_stride;
-  void* scratch;      // GemmPacked::scratch_bytes, aligned to 64; of one thread alone
-  size_t read_ahead;  // bytes of weights between what is asked of memory and what is multiplied; 0: leave it to the
-                      // machine
+  void* scratch;            // GemmPacked::scratch_bytes, aligned to 64; of one thread alone
+  size_t read_ahead;        // bytes of weights between what is asked of memory and what is multiplied; 0: leave it to
+                            // the machine
+  size_t tile_blocks = 16;  // see above; versions that unpack no tiles ignore it
 };
 
 using GemmPackedFn = void (*)(const GemmPackedArgs& args);

@@ -89,9 +89,10 @@ std::vector<float> rounded(const std::vector<float>& x) {
 class GemmPackedTest : public ::testing::TestWithParam<GemmPackedVersion> {
  protected:
   /// The product and everything around it that must stay as it was.
-  void check(const Matrix& w, size_t n_tokens) {
+  void check(const Matrix& w, size_t n_tokens, size_t tile_blocks = 16) {
     SCOPED_TRACE(std::string(dtype_info(w.dtype).name) + ", " + std::to_string(w.n_rows) + " x " +
-                 std::to_string(w.n_cols) + ", tokens: " + std::to_string(n_tokens));
+                 std::to_string(w.n_cols) + ", tokens: " + std::to_string(n_tokens) +
+                 ", tiles of: " + std::to_string(tile_blocks));
     const std::vector<float> x = random_floats(n_tokens * w.n_cols, 7);
     const std::vector<float> seen = rounded(x);
     const std::vector<std::byte> panels = make_panels(x, n_tokens, w.n_cols, gemm_.panel_tokens);
@@ -100,7 +101,7 @@ class GemmPackedTest : public ::testing::TestWithParam<GemmPackedVersion> {
     std::vector<std::byte> scratch(gemm_.scratch_bytes + 64);
     std::byte* aligned = scratch.data() + 64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64;
     gemm_[w.dtype]({w.groups.data(), packed_groups(w.n_rows), w.n_rows, w.n_cols, panels.data(), n_tokens, y.data(),
-                    stride, aligned, n_tokens % 2 * 4096});
+                    stride, aligned, n_tokens % 2 * 4096, tile_blocks});
     for (size_t c = 0; c < n_tokens; ++c) {
       for (size_t r = 0; r < stride; ++r) {
         double expected = 12345.0, magnitude = 0;
@@ -143,6 +144,16 @@ TEST_P(GemmPackedTest, TakesEveryBlockOfARow) {
     for (size_t n_blocks = 15; n_blocks <= (block == 32 ? 36u : 19u); ++n_blocks) {
       const Matrix w = make_matrix(dtype, 33, n_blocks * block, 2);
       for (const size_t n_tokens : {1, 9, kManyTokens}) check(w, n_tokens);
+    }
+  }
+}
+
+TEST_P(GemmPackedTest, TakesTilesOfEveryLength) {
+  for (const DType dtype : kPackable) {
+    for (const size_t n_cols : {256, 1024, 1280}) {
+      const Matrix w = make_matrix(dtype, 33, n_cols, 5);
+      for (size_t blocks = kTileBlocksStep; blocks <= kMaxTileBlocks; blocks += kTileBlocksStep)
+        check(w, kManyTokens, blocks);
     }
   }
 }

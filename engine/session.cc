@@ -101,11 +101,12 @@ Result<Session> Session::create(const Model& model, ThreadPool& pool, const Sess
     return make_error(ErrorCode::kInvalidArgument, "context length: expected at most the model's {}, found {}", largest,
                       options.context_length);
   }
+  SAIN_RETURN_IF_ERROR(check_tuning(options.tuning));
   const KvType kv_type = options.precision == Precision::kExact ? KvType::kF32 : KvType::kF16;
   const cpu::Arithmetic arithmetic =
       options.precision == Precision::kExact ? cpu::Arithmetic::kF32 : cpu::Arithmetic::kInt8;
   try {
-    SAIN_ASSIGN_OR_RETURN(cpu::Forward forward, cpu::Forward::create(model, pool, arithmetic));
+    SAIN_ASSIGN_OR_RETURN(cpu::Forward forward, cpu::Forward::create(model, pool, arithmetic, options.tuning));
     SAIN_ASSIGN_OR_RETURN(KvCache cache,
                           KvCache::create(model.config(), model.config().n_layers, options.context_length, kv_type));
     auto state =

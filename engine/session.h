@@ -13,6 +13,7 @@
 #include "engine/model.h"
 #include "engine/sampler.h"
 #include "engine/thread_pool.h"
+#include "engine/tuning.h"
 #include "formats/result.h"
 
 namespace sain::engine {
@@ -25,6 +26,7 @@ enum class Precision {
 struct SessionOptions {
   uint32_t context_length = 0;  // in tokens; 0: the model's own, at most 4096
   Precision precision = Precision::kFast;
+  Tuning tuning = {};
 };
 
 struct GenerateOptions {
@@ -62,7 +64,7 @@ class TokenSink {
 /// Holds a reference to its Model and ThreadPool, which must outlive it. Used by one thread at a time.
 class Session {
  public:
-  /// Takes all its memory here. Errors: kInvalidArgument (context length), kResourceExhausted.
+  /// Takes all its memory here. Errors: kInvalidArgument (context length, tuning), kResourceExhausted.
   static Result<Session> create(const Model& model, ThreadPool& pool, const SessionOptions& options = {});
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;

@@ -163,6 +163,7 @@ Result<Session> Session::create(const Model& model, ThreadPool& pool, const Sess
     return make_error(ErrorCode::kInvalidArgument, "context length: expected at most the model's {}, found {}", largest,
                       options.context_length);
   }
+  SAIN_RETURN_IF_ERROR(check_tuning(options.tuning));
   const bool is_stream = options.policy == ContextPolicy::kStream;
   if (is_stream && options.n_sinks >= options.context_length) {
     return make_error(ErrorCode::kInvalidArgument, "sinks: expected fewer than the context's {} tokens, found {}",
@@ -171,7 +172,7 @@ Result<Session> Session::create(const Model& model, ThreadPool& pool, const Sess
   const cpu::Arithmetic arithmetic =
       options.precision == Precision::kExact ? cpu::Arithmetic::kF32 : cpu::Arithmetic::kInt8;
   try {
-    SAIN_ASSIGN_OR_RETURN(cpu::Forward forward, cpu::Forward::create(model, pool, arithmetic));
+    SAIN_ASSIGN_OR_RETURN(cpu::Forward forward, cpu::Forward::create(model, pool, arithmetic, options.tuning));
     const uint64_t max_length = is_stream ? KvCacheOptions::kEndless : options.context_length;
     const KvRule rule =
         is_stream ? KvRule{.window = options.context_length - options.n_sinks, .n_sinks = options.n_sinks} : KvRule();

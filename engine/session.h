@@ -15,6 +15,7 @@
 #include "engine/model.h"
 #include "engine/sampler.h"
 #include "engine/thread_pool.h"
+#include "engine/tuning.h"
 #include "formats/result.h"
 
 namespace sain::engine {
@@ -33,6 +34,7 @@ enum class ContextPolicy {
 struct SessionOptions {
   uint32_t context_length = 0;  // in tokens; 0: the model's own, at most 4096
   Precision precision = Precision::kFast;
+  Tuning tuning = {};
   std::optional<KvType> kv_type = {};  // default: by precision
   ContextPolicy policy = ContextPolicy::kStop;
   uint32_t n_sinks = 4;  // kStream: of the context; the rest is the window. 0: none, which few models bear
@@ -78,7 +80,7 @@ class TokenSink {
 /// Holds a reference to its Model and ThreadPool, which must outlive it. Used by one thread at a time.
 class Session {
  public:
-  /// Takes all its memory here. Errors: kInvalidArgument (context length, sinks), kResourceExhausted.
+  /// Takes all its memory here. Errors: kInvalidArgument (context length, sinks, tuning), kResourceExhausted.
   static Result<Session> create(const Model& model, ThreadPool& pool, const SessionOptions& options = {});
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;

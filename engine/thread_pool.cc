@@ -15,10 +15,6 @@
 namespace sain::engine {
 namespace {
 
-// The serial stretches between two loops of a forward pass take a few microseconds; waking a parked thread takes
-// about 50. Spinning for as long as a wake-up costs is never worse than twice the best choice.
-constexpr std::chrono::microseconds kSpin{50};
-
 constexpr uint32_t kStop = std::numeric_limits<uint32_t>::max();  // as `untaken`: the workers shall end
 
 void pause_cpu() {
@@ -29,10 +25,10 @@ void pause_cpu() {
 #endif
 }
 
-/// Returns when `value` meets `done`: spins for kSpin, then parks on it.
+/// Returns when `value` meets `done`: spins for a while, then parks on it.
 template <class Done>
-void wait_until(const std::atomic<uint32_t>& value, Done&& done) {
-  const auto deadline = std::chrono::steady_clock::now() + kSpin;
+void wait_until(const std::atomic<uint32_t>& value, std::chrono::microseconds spin, Done&& done) {
+  const auto deadline = std::chrono::steady_clock::now() + spin;
   do {
     for (int i = 0; i < 64; ++i) {
       if (done(value.load(std::memory_order_acquire))) return;
@@ -56,6 +52,7 @@ struct ThreadPool::State {
   size_t n = 0;
   size_t grain = 0;
   uint32_t n_ranges = 0;
+  std::chrono::microseconds spin{};
 
   alignas(64) std::atomic<uint32_t> untaken{0};     // workers park here while it is 0
   alignas(64) std::atomic<uint32_t> unfinished{0};  // the caller parks here until it is 0
@@ -64,7 +61,7 @@ struct ThreadPool::State {
 
   void work(unsigned thread) {
     for (;;) {
-      wait_until(untaken, [](uint32_t left) { return left != 0; });
+      wait_until(untaken, spin, [](uint32_t left) { return left != 0; });
       take_ranges(thread);
       if (untaken.load(std::memory_order_relaxed) == kStop) return;
     }
@@ -83,8 +80,9 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(unsigned n_threads) : state_(std::make_unique<State>()) {
-  if (n_threads == 0) n_threads = available_cores();
+ThreadPool::ThreadPool(const Tuning& tuning) : state_(std::make_unique<State>()) {
+  const unsigned n_threads = tuning.n_threads != 0 ? tuning.n_threads : available_cores();
+  state_->spin = std::chrono::microseconds(tuning.spin_us);
   state_->workers.reserve(n_threads - 1);
   try {
     for (unsigned thread = 1; thread < n_threads; ++thread) {
@@ -121,7 +119,7 @@ void ThreadPool::run(size_t n, size_t grain, Task task, void* context) {
   state.untaken.store(state.n_ranges, std::memory_order_release);
   if (n_ranges > 1 && !state.workers.empty()) state.untaken.notify_all();
   state.take_ranges(0);
-  wait_until(state.unfinished, [](uint32_t left) { return left == 0; });
+  wait_until(state.unfinished, state.spin, [](uint32_t left) { return left == 0; });
   state.running.store(false, std::memory_order_release);
 }
 

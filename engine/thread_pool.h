@@ -5,15 +5,18 @@
 #include <memory>
 #include <type_traits>
 
+#include "engine/tuning.h"
+
 namespace sain::engine {
 
-/// Workers that spin for a short while after each loop and then park. One loop runs at a time: a pool belongs to
-/// the thread that drives a forward pass, and a loop started inside a loop ends the program.
+/// Workers that spin for a short while after each loop and then park, see Tuning::spin_us. One loop runs at a time: a
+/// pool belongs to the thread that drives a forward pass, and a loop started inside a loop ends the program.
 class ThreadPool {
  public:
   /// `n_threads` counts the caller; 0 means as many as there are physical cores for this process (affinity mask and
   /// CPU quota respected, see engine/cpu_count.h). Where the system refuses further threads the pool has fewer.
-  explicit ThreadPool(unsigned n_threads = 0);
+  explicit ThreadPool(unsigned n_threads = 0) : ThreadPool(Tuning{.n_threads = n_threads}) {}
+  explicit ThreadPool(const Tuning& tuning);  // of its n_threads and spin_us
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;

@@ -52,11 +52,16 @@ const char* isa_name(Isa isa) {
   return "?";
 }
 
-Isa detect_isa(Isa cap) {
-  Isa chosen = Isa::kScalar;
+Isa best_isa() {
+  Isa best = Isa::kScalar;
   for (const Isa isa : kIsas) {
-    if (machine_runs(isa)) chosen = isa;
+    if (machine_runs(isa)) best = isa;
   }
+  return best;
+}
+
+Isa detect_isa(Isa cap) {
+  Isa chosen = best_isa();
   if (cap < chosen && machine_runs(cap)) chosen = cap;
   if (const char* name = getenv("SAIN_ISA")) {
     for (const Isa isa : kIsas) {
@@ -64,6 +69,11 @@ Isa detect_isa(Isa cap) {
     }
   }
   return chosen;
+}
+
+bool is_wanted(const char* version) {
+  const char* name = getenv("SAIN_KERNEL");
+  return name != nullptr && strcmp(name, version) == 0;
 }
 
 }  // namespace sain::kernels

@@ -14,6 +14,13 @@ inline constexpr Isa kIsas[] = {Isa::kScalar, Isa::kNeon, Isa::kAvx2, Isa::kAvxV
 /// SAIN_ISA (a name of isa_name). A cap that this machine does not run is ignored. Never kAuto.
 Isa detect_isa(Isa cap = Isa::kAuto);
 
+/// The same without any cap: what this machine is.
+Isa best_isa();
+
+/// Whether the environment variable SAIN_KERNEL asks for a version of an operator by this name: for experiments that
+/// are not the best one yet.
+bool is_wanted(const char* version);
+
 const char* isa_name(Isa isa);  // "scalar", "avx2", ...
 
 }  // namespace sain::kernels

@@ -8,7 +8,7 @@
 
 namespace sain::router {
 
-ModelSource gguf_model_source(uint32_t context_length, uint32_t kv_element_bytes) {
+ModelSource gguf_model_source(uint32_t context_length, uint32_t kv_element_bytes, kernels::Isa isa) {
   ModelSource source;
   source.cost = [=](const std::filesystem::path& file) -> Result<ModelCost> {
     SAIN_ASSIGN_OR_RETURN(const formats::GgufFile gguf, formats::GgufFile::open(file));
@@ -16,7 +16,8 @@ ModelSource gguf_model_source(uint32_t context_length, uint32_t kv_element_bytes
     const uint64_t n_tokens = std::min(context_length, config.context_length);
     return ModelCost{gguf.file_bytes(), 2 * n_tokens * config.n_layers * config.kv_dim() * kv_element_bytes};
   };
-  source.load = [](const engine::LoadOptions& options) -> Result<std::shared_ptr<const engine::Model>> {
+  source.load = [=](engine::LoadOptions options) -> Result<std::shared_ptr<const engine::Model>> {
+    options.isa = isa;
     SAIN_ASSIGN_OR_RETURN(engine::Model model, engine::Model::load(options));
     return std::shared_ptr<const engine::Model>(std::make_shared<engine::Model>(std::move(model)));
   };

@@ -9,6 +9,7 @@
 
 #include "engine/session.h"
 #include "engine/thread_pool.h"
+#include "engine/tuning.h"
 #include "router/classifier.h"
 #include "router/config.h"
 #include "router/coordinator.h"
@@ -20,7 +21,8 @@ namespace sain::router {
 
 struct RoutedChatOptions {
   engine::Precision precision = engine::Precision::kFast;
-  unsigned threads = 0;  // 0: what the configuration says
+  engine::Tuning tuning = {};
+  unsigned threads = 0;  // 0: what the configuration says, or the tuning where it says nothing
   Retrain retrain = Retrain::kIfStale;
   std::stop_token stop = {};       // ends the load and the training with kCancelled
   StatusSink on_status = {};       // while the assistant loads
@@ -42,7 +44,7 @@ class RoutedChat {
   Coordinator& coordinator() { return *coordinator_; }
 
  private:
-  RoutedChat(const Config& config, unsigned threads) : config_(config), registry_(config), pool_(threads) {}
+  RoutedChat(const Config& config, const engine::Tuning& tuning) : config_(config), registry_(config), pool_(tuning) {}
 
   // In this order: the later ones refer to the earlier ones.
   Config config_;

@@ -55,7 +55,10 @@ int layer_of(std::string_view path) {
 }
 
 bool is_isa_file(const SourceFile& file) {
-  return contains(kIsaFiles, fs::path(file.path).filename().string());
+  const std::string name = fs::path(file.path).filename().string();
+  return std::ranges::any_of(kIsaFiles, [&](std::string_view isa) {  // avx2.cc, or mine_avx2.cc
+    return name == isa || name.ends_with("_" + std::string(isa));
+  });
 }
 
 SourceFile read_source(const fs::path& path) {

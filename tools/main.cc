@@ -8,6 +8,7 @@ int main(int argc, char** argv) {
   sain::tools::add_models_command(app, exit_code);
   sain::tools::add_bench_command(app, exit_code);
   sain::tools::add_eval_command(app, exit_code);
+  sain::tools::add_tune_command(app, exit_code);
   sain::tools::add_inspect_command(app, exit_code);
   sain::tools::add_logits_command(app, exit_code);
   sain::tools::add_make_model_command(app, exit_code);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bench/kernels/bench_isas.h"
+#include "kernels/gemm_packed/versions.h"
 #include "kernels/pack/pack.h"
 #include "tests/support/random_blocks.h"
 
@@ -40,9 +41,8 @@ std::vector<std::byte> panels(size_t n_tokens, size_t panel_tokens) {
   return out;
 }
 
-void multiply(benchmark::State& state, Isa isa, DType dtype, size_t n_tokens) {
+void multiply(benchmark::State& state, const GemmPacked& gemm, DType dtype, size_t n_tokens) {
   constexpr size_t kManyTokens = 64, kStep = 32;  // groups a call
-  const GemmPacked gemm = select_gemm_packed(isa);
   const size_t group_bytes = packed_group_bytes(dtype, kCols);
   const size_t n_groups = n_tokens >= kManyTokens ? kStep : (size_t{64} << 20) / group_bytes / kStep * kStep;
   const std::vector<std::byte> w = weights(dtype, n_groups), x = panels(n_tokens, gemm.panel_tokens);
@@ -61,7 +61,7 @@ void multiply(benchmark::State& state, Isa isa, DType dtype, size_t n_tokens) {
         .y = y.data(),
         .y_stride = kStep * kPackedRows,
         .scratch = aligned,
-        .read_ahead = gemm.read_ahead,
+        .read_ahead = default_read_ahead(),
     });
     benchmark::ClobberMemory();
     group = (group + kStep) % n_groups;
@@ -74,8 +74,13 @@ const bool kRegistered = [] {
   for (const DType dtype : {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kQ4_K,
                             DType::kQ5_K, DType::kQ6_K}) {
     for (const size_t n_tokens : {1, 2, 4, 8, 12, 16, 18, 24, 30, 36, 48, 480}) {
-      register_for_isas("gemm_packed_" + std::string(dtype_info(dtype).name) + "/tokens:" + std::to_string(n_tokens),
-                        [=](benchmark::State& state, Isa isa) { multiply(state, isa, dtype, n_tokens); });
+      for (const GemmPackedVersion& version : gemm_packed_versions()) {
+        if (detect_isa(version.isa) != version.isa) continue;
+        const std::string name = "gemm_packed_" + std::string(dtype_info(dtype).name) +
+                                 "/tokens:" + std::to_string(n_tokens) + "/" + version.name;
+        benchmark::RegisterBenchmark(
+            name.c_str(), [=](benchmark::State& state) { multiply(state, version.kernels, dtype, n_tokens); });
+      }
     }
   }
   return true;

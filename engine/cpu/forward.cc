@@ -42,22 +42,25 @@ struct Ranges {
 
 }  // namespace
 
+size_t prefill_batch(const ModelConfig& config, const Tuning& tuning) {
+  const size_t token_bytes =
+      sizeof(float) * (3 * config.d_model + 2 * config.q_dim() + 2 * config.kv_dim() + 2 * config.d_ff);
+  return std::clamp<size_t>((size_t{tuning.activation_mib} << 20) / token_bytes / 48 * 48, 96, 480);
+}
+
 Forward::Forward(const Model& model, ThreadPool& pool)
     : model_(&model),
       pool_(&pool),
       rope_global_(model.config().rope, RopeKind::kGlobal, model.weights().rope_factors),
       rope_local_(model.config().rope, RopeKind::kLocal, {}) {}
 
-Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic arithmetic) {
+Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic arithmetic, const Tuning& tuning) {
   const ModelConfig& config = model.config();
   Forward forward(model, pool);
   const size_t longest_row = std::max({config.d_model, config.q_dim(), config.d_ff});
-  // The longer a batch, the less often the weights pass; beyond these bytes of activations it gains nothing.
-  constexpr size_t kActivationBytes = size_t{16} << 20;
-  const size_t token_bytes =
-      sizeof(float) * (3 * config.d_model + 2 * config.q_dim() + 2 * config.kv_dim() + 2 * config.d_ff);
-  const size_t max_batch = std::clamp<size_t>(kActivationBytes / token_bytes / 48 * 48, 96, 480);
-  SAIN_ASSIGN_OR_RETURN(forward.matmul_, Matmul::create(model.kernels(), pool, arithmetic, longest_row, max_batch));
+  const size_t max_batch = prefill_batch(config, tuning);
+  SAIN_ASSIGN_OR_RETURN(forward.matmul_,
+                        Matmul::create(model.kernels(), pool, arithmetic, longest_row, max_batch, tuning));
   model.weights().for_each_matrix([&](const WeightMatrix& w) {
     forward.alike_batch_ = std::min(forward.alike_batch_, forward.matmul_.alike_rows(w));
   });

@@ -12,9 +12,14 @@
 #include "engine/model.h"
 #include "engine/rope_table.h"
 #include "engine/thread_pool.h"
+#include "engine/tuning.h"
 #include "kernels/matrix_view.h"
 
 namespace sain::engine::cpu {
+
+/// How many tokens of prefill pass through the weights at once: as many as have tuning.activation_mib of activations,
+/// a multiple of 48 from 96 to 480. The longer a batch, the less often the weights pass.
+size_t prefill_batch(const ModelConfig& config, const Tuning& tuning);
 
 /// Owns the activations of up to max_batch() tokens. All memory is taken by create(); run() and logits() allocate
 /// nothing. Refers to its Model and ThreadPool, which must outlive it.
@@ -22,7 +27,7 @@ class Forward {
  public:
   static constexpr size_t kMaxLogits = 64;  // rows a logits()
 
-  static Result<Forward> create(const Model& model, ThreadPool& pool, Arithmetic arithmetic);
+  static Result<Forward> create(const Model& model, ThreadPool& pool, Arithmetic arithmetic, const Tuning& tuning = {});
 
   /// Tokens that a run() takes at most: at least kMaxLogits, more for small models.
   size_t max_batch() const { return x_.rows; }

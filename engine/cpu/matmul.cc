@@ -12,8 +12,6 @@ static_assert(kernels::kGemmF32Rows == kRows);
 constexpr size_t kTileCols = 512;
 // Fewer tokens than this are multiplied row by row: packing a panel would cost more than it saves.
 constexpr size_t kTileTokens = 4;
-// Ranges that a thread gets of a product on average: enough to even out threads that other programs slow down.
-constexpr size_t kRangesPerThread = 4;
 
 size_t round_up(size_t n, size_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
@@ -26,11 +24,12 @@ size_t panel_bytes(size_t n_tokens, size_t n_cols) {
 }  // namespace
 
 Result<Matmul> Matmul::create(const kernels::KernelSet& kernels, ThreadPool& pool, Arithmetic arithmetic,
-                              size_t max_cols, size_t max_tokens) {
+                              size_t max_cols, size_t max_tokens, const Tuning& tuning) {
   Matmul matmul;
   matmul.kernels_ = &kernels;
   matmul.pool_ = &pool;
   matmul.arithmetic_ = arithmetic;
+  matmul.tuning_ = tuning;
   matmul.scratch_bytes_ = round_up(
       std::max(std::max(max_cols, 2 * kRows * kTileCols) * sizeof(float), kernels.gemm_packed.scratch_bytes), 4096);
   SAIN_ASSIGN_OR_RETURN(matmul.scratch_,
@@ -46,7 +45,7 @@ void Matmul::operator()(std::span<const Product> products, MatrixView<const floa
   if (std::ranges::any_of(products, [&](const Product& p) { return is_packed(*p.w); })) quantize(x);
   size_t n_groups = 0;
   for (const Product& product : products) n_groups += kernels::packed_groups(product.w->rows);
-  const size_t grain = round_up(std::max<size_t>(1, n_groups / (kRangesPerThread * pool_->n_threads())),
+  const size_t grain = round_up(std::max<size_t>(1, n_groups / (tuning_.ranges_per_thread * pool_->n_threads())),
                                 kernels_->gemm_packed.group_step);
   pool_->parallel_for(n_groups, grain, [&](unsigned thread, size_t begin, size_t end) {
     size_t before = 0;  // groups of the products so far
@@ -90,7 +89,8 @@ void Matmul::multiply(const Product& product, MatrixView<const float> x, size_t 
         .y = y.data + begin,
         .y_stride = y.stride,
         .scratch = scratch,
-        .read_ahead = kernels_->gemm_packed.read_ahead,
+        .read_ahead = tuning_.read_ahead_bytes,
+        .tile_blocks = tuning_.tile_blocks,
     });
   } else {
     float* floats = reinterpret_cast<float*>(scratch);

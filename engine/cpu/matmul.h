@@ -6,6 +6,7 @@
 
 #include "engine/aligned_buffer.h"
 #include "engine/thread_pool.h"
+#include "engine/tuning.h"
 #include "engine/weights.h"
 #include "kernels/kernel_set.h"
 #include "kernels/matrix_view.h"
@@ -22,7 +23,7 @@ class Matmul {
  public:
   /// `max_cols`: the longest weight row that will be multiplied; `max_tokens`: the most rows that x will have.
   static Result<Matmul> create(const kernels::KernelSet& kernels, ThreadPool& pool, Arithmetic arithmetic,
-                               size_t max_cols, size_t max_tokens);
+                               size_t max_cols, size_t max_tokens, const Tuning& tuning);
 
   /// y[t][r] = sum over k of w[r][k] x[t][k] (+ bias[r], unless `bias` is empty).
   struct Product {
@@ -50,6 +51,7 @@ class Matmul {
   const kernels::KernelSet* kernels_ = nullptr;
   ThreadPool* pool_ = nullptr;
   Arithmetic arithmetic_ = Arithmetic::kF32;
+  Tuning tuning_;
   AlignedBuffer panels_;   // x in 8 bits
   AlignedBuffer scratch_;  // (n_threads, scratch_bytes_)
   size_t scratch_bytes_ = 0;

@@ -246,16 +246,14 @@ __attribute__((noinline)) void direct(const Unit* unit, size_t n_units, const ui
   });
 }
 
-constexpr size_t kTileBlocks = 16;  // sub-blocks of a stretch: 12 KB a group
-
-/// A stretch of one group, unpacked.
+/// A stretch of one group, unpacked: 13 KB for 16 sub-blocks.
 struct alignas(64) Tile {
   struct {
     uint8_t codes[8][64];
     float scale[2][16];  // what V makes of it: see V::prepare_scales
     float min[2][16];
     float sum[16];  // of the weights
-  } blocks[kTileBlocks];
+  } blocks[kMaxTileBlocks];
   float row_scale[16];
 };
 
@@ -385,8 +383,8 @@ void multiply_by_tiles(const GemmPackedArgs& args, size_t group) {
   const size_t n_blocks = args.n_cols / kQ8Block, row = group * kPackedRows, n_rows = args.n_rows - row;
   const uint8_t* weights = static_cast<const uint8_t*>(args.weights) + group * group_bytes;
   Tile* tiles = static_cast<Tile*>(args.scratch);
-  for (size_t first = 0; first < n_blocks; first += kTileBlocks) {
-    const size_t n = n_blocks - first < kTileBlocks ? n_blocks - first : kTileBlocks;
+  for (size_t first = 0; first < n_blocks; first += args.tile_blocks) {
+    const size_t n = n_blocks - first < args.tile_blocks ? n_blocks - first : args.tile_blocks;
     for (size_t g = 0; g < kGroups; ++g) unpack_tile<V, Unit>(weights + g * group_bytes, first, n, tiles[g]);
     const uint8_t* panel = static_cast<const uint8_t*>(args.panels);
     for (size_t token = 0; token < args.n_tokens; token += V::kPanel) {

@@ -2,29 +2,38 @@
 #include "kernels/gemm_packed/versions.h"
 
 namespace sain::kernels {
-namespace {
 
+/// The last one that a machine runs is its choice. An experiment stands first: only SAIN_KERNEL=NAME takes it.
+GemmPackedVersions gemm_packed_versions() {
+  static const GemmPackedVersion versions[] = {
+      {"scalar", Isa::kScalar, kGemmPackedScalar},
 #ifdef SAIN_HAVE_AVX2
-/// Intel's prefetchers stay close to a stream: on Sapphire Rapids, decode of a 1B in Q4_0 makes 33 tokens/s on 2
-/// threads and 88 on 8 without help, 47 and 139 with 4 KiB of it. AMD's run ahead by themselves: on Zen 4 the same
-/// costs 7 to 19 %.
-size_t suitable_read_ahead() {
-  return __builtin_cpu_is("intel") ? 4096 : 0;
-}
+      {"avx2", Isa::kAvx2, kGemmPackedAvx2},
+      {"avx_vnni", Isa::kAvxVnni, kGemmPackedAvxVnni},
+      {"avx512", Isa::kAvx512, kGemmPackedAvx512},
 #endif
-
-}  // namespace
+  };
+  return {versions, sizeof(versions) / sizeof(versions[0])};
+}
 
 GemmPacked select_gemm_packed(Isa isa) {
-  GemmPacked chosen = kGemmPackedScalar;
+  const GemmPackedVersion* best = nullptr;
+  for (const GemmPackedVersion& version : gemm_packed_versions()) {
+    if (version.isa > isa || detect_isa(version.isa) != version.isa) continue;
+    if (is_wanted(version.name)) return version.kernels;
+    best = &version;
+  }
+  return best->kernels;
+}
+
+size_t default_read_ahead() {
 #ifdef SAIN_HAVE_AVX2
-  if (isa == Isa::kAvx2) chosen = kGemmPackedAvx2;
-  if (isa == Isa::kAvxVnni) chosen = kGemmPackedAvxVnni;
-  if (isa == Isa::kAvx512) chosen = kGemmPackedAvx512;
-  chosen.read_ahead = suitable_read_ahead();
+  // Intel's prefetchers stay close to a stream: on Sapphire Rapids, decode of a 1B in Q4_0 makes 33 tokens/s on 2
+  // threads and 88 on 8 without help, 47 and 139 with 4 KiB of it. AMD's run ahead by themselves: on Zen 4 the same
+  // costs 7 to 19 %.
+  if (__builtin_cpu_is("intel")) return 4096;
 #endif
-  (void)isa;
-  return chosen;
+  return 0;
 }
 
 }  // namespace sain::kernels

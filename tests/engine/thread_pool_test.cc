@@ -77,6 +77,14 @@ TEST(ThreadPool, WakesParkedWorkers) {
   }
 }
 
+TEST(ThreadPool, AnySpinTimeGivesTheSame) {
+  for (const uint32_t spin_us : {0u, 1u, 10'000u}) {
+    ThreadPool pool(Tuning{.n_threads = 3, .spin_us = spin_us});
+    EXPECT_EQ(pool.n_threads(), 3u);
+    for (int i = 0; i < 50; ++i) EXPECT_EQ(cover(pool, 65, 8), std::vector<int>(65, 1)) << spin_us;
+  }
+}
+
 TEST(ThreadPool, StartsAndEndsWithoutWork) {
   for (int i = 0; i < 200; ++i) {
     ThreadPool pool(3);

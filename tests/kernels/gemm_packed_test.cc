@@ -3,25 +3,42 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <ostream>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "kernels/dequantize/dequantize.h"
+#include "kernels/gemm_packed/versions.h"
 #include "kernels/pack/pack.h"
-#include "tests/support/isas.h"
 #include "tests/support/random_blocks.h"
 #include "tests/support/random_floats.h"
 
 namespace sain::kernels {
+
+void PrintTo(const GemmPackedVersion& version, std::ostream* out) {
+  *out << version.name;
+}
+
 namespace {
 
-using sain::testing::isas_here;
 using sain::testing::random_blocks;
 using sain::testing::random_floats;
 
 constexpr DType kPackable[] = {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1,
                                DType::kQ8_0, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K};
+
+constexpr int kManyTokens = 41;  // more than any version multiplies without tiles
+
+std::vector<GemmPackedVersion> versions_here() {
+  std::vector<GemmPackedVersion> versions;
+  for (const GemmPackedVersion& version : gemm_packed_versions()) {
+    if (detect_isa(version.isa) == version.isa) versions.push_back(version);
+  }
+  return versions;
+}
 
 struct Matrix {
   DType dtype;
@@ -69,12 +86,13 @@ std::vector<float> rounded(const std::vector<float>& x) {
   return out;
 }
 
-class GemmPackedTest : public ::testing::TestWithParam<Isa> {
+class GemmPackedTest : public ::testing::TestWithParam<GemmPackedVersion> {
  protected:
   /// The product and everything around it that must stay as it was.
-  void check(const Matrix& w, size_t n_tokens) {
+  void check(const Matrix& w, size_t n_tokens, size_t tile_blocks = 16) {
     SCOPED_TRACE(std::string(dtype_info(w.dtype).name) + ", " + std::to_string(w.n_rows) + " x " +
-                 std::to_string(w.n_cols) + ", tokens: " + std::to_string(n_tokens));
+                 std::to_string(w.n_cols) + ", tokens: " + std::to_string(n_tokens) +
+                 ", tiles of: " + std::to_string(tile_blocks));
     const std::vector<float> x = random_floats(n_tokens * w.n_cols, 7);
     const std::vector<float> seen = rounded(x);
     const std::vector<std::byte> panels = make_panels(x, n_tokens, w.n_cols, gemm_.panel_tokens);
@@ -83,7 +101,7 @@ class GemmPackedTest : public ::testing::TestWithParam<Isa> {
     std::vector<std::byte> scratch(gemm_.scratch_bytes + 64);
     std::byte* aligned = scratch.data() + 64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64;
     gemm_[w.dtype]({w.groups.data(), packed_groups(w.n_rows), w.n_rows, w.n_cols, panels.data(), n_tokens, y.data(),
-                    stride, aligned, n_tokens % 2 * 4096});
+                    stride, aligned, n_tokens % 2 * 4096, tile_blocks});
     for (size_t c = 0; c < n_tokens; ++c) {
       for (size_t r = 0; r < stride; ++r) {
         double expected = 12345.0, magnitude = 0;
@@ -104,7 +122,7 @@ class GemmPackedTest : public ::testing::TestWithParam<Isa> {
     }
   }
 
-  const GemmPacked gemm_ = select_gemm_packed(GetParam());
+  const GemmPacked gemm_ = GetParam().kernels;
 };
 
 TEST_P(GemmPackedTest, AgreesWithDoubleArithmeticOnOddShapes) {
@@ -113,7 +131,7 @@ TEST_P(GemmPackedTest, AgreesWithDoubleArithmeticOnOddShapes) {
     for (const size_t n_blocks : {1, 2, 3, 5}) {
       for (const size_t n_rows : {1, 15, 16, 17, 70}) {
         const Matrix w = make_matrix(dtype, n_rows, n_blocks * block, 1);
-        for (const size_t n_tokens : {1, 2, 3, 4, 5, 6, 7, 8, 13, 14}) check(w, n_tokens);
+        for (const size_t n_tokens : {1, 2, 3, 4, 5, 6, 7, 8, 13, 14, kManyTokens}) check(w, n_tokens);
       }
     }
   }
@@ -125,7 +143,17 @@ TEST_P(GemmPackedTest, TakesEveryBlockOfARow) {
     const size_t block = dtype_info(dtype).block_size;
     for (size_t n_blocks = 15; n_blocks <= (block == 32 ? 36u : 19u); ++n_blocks) {
       const Matrix w = make_matrix(dtype, 33, n_blocks * block, 2);
-      for (const size_t n_tokens : {1, 9}) check(w, n_tokens);
+      for (const size_t n_tokens : {1, 9, kManyTokens}) check(w, n_tokens);
+    }
+  }
+}
+
+TEST_P(GemmPackedTest, TakesTilesOfEveryLength) {
+  for (const DType dtype : kPackable) {
+    for (const size_t n_cols : {256, 1024, 1280}) {
+      const Matrix w = make_matrix(dtype, 33, n_cols, 5);
+      for (size_t blocks = kTileBlocksStep; blocks <= kMaxTileBlocks; blocks += kTileBlocksStep)
+        check(w, kManyTokens, blocks);
     }
   }
 }
@@ -148,7 +176,7 @@ TEST_P(GemmPackedTest, TheLargestCodesAndActivationsDoNotOverflow) {
       select_dequantize(Isa::kScalar)[dtype](&rows[r * bytes_of_row], &w.values[r * 256], 256);
     }
     select_pack(dtype).group(rows.data(), 16, 256, w.groups.data());
-    for (const size_t n_tokens : {1, 9}) {
+    for (const size_t n_tokens : {1, 9, kManyTokens}) {
       // All at the ends of the range, with one of the other sign to have a range at all.
       std::vector<float> x(n_tokens * 256, 1.0f);
       for (size_t i = 0; i < x.size(); i += kQ8Block) x[i] = -1;
@@ -166,8 +194,27 @@ TEST_P(GemmPackedTest, TheLargestCodesAndActivationsDoNotOverflow) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, GemmPackedTest, ::testing::ValuesIn(isas_here()),
-                         [](const auto& test) { return std::string(isa_name(test.param)); });
+INSTANTIATE_TEST_SUITE_P(Versions, GemmPackedTest, ::testing::ValuesIn(versions_here()),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+TEST(GemmPackedVersions, HaveNamesOfTheirOwnAndAllTypes) {
+  std::set<std::string> names;
+  for (const GemmPackedVersion& version : gemm_packed_versions()) {
+    EXPECT_TRUE(names.insert(version.name).second) << version.name;
+    for (const DType dtype : kPackable) EXPECT_NE(version.kernels[dtype], nullptr) << version.name;
+  }
+  EXPECT_EQ(select_gemm_packed(Isa::kScalar)[DType::kQ4_0], kGemmPackedScalar[DType::kQ4_0]);
+}
+
+TEST(GemmPackedVersions, OneIsTakenByName) {
+  unsetenv("SAIN_KERNEL");
+  const GemmPacked best = select_gemm_packed(best_isa());
+  ASSERT_EQ(setenv("SAIN_KERNEL", "scalar", 1), 0);
+  EXPECT_EQ(select_gemm_packed(best_isa())[DType::kQ4_0], kGemmPackedScalar[DType::kQ4_0]);
+  ASSERT_EQ(setenv("SAIN_KERNEL", "no such kernel", 1), 0);
+  EXPECT_EQ(select_gemm_packed(best_isa())[DType::kQ4_0], best[DType::kQ4_0]);
+  unsetenv("SAIN_KERNEL");
+}
 
 TEST(Pack, RowsComeBackBitForBit) {
   for (const DType dtype : kPackable) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <map>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -25,8 +26,10 @@ struct ProcessResult {
 };
 
 struct SubprocessOptions {
-  std::string input = {};                                             // what the program reads from stdin
-  std::vector<std::pair<std::string, std::string>> environment = {};  // added to this process's own
+  std::string input = {};  // what the program reads from stdin
+  // Added to this process's own. A tuning file of whoever runs the tests does not count: SAIN_TUNING is "off" unless
+  // this says otherwise.
+  std::vector<std::pair<std::string, std::string>> environment = {};
 };
 
 /// A running program; its end is waited for in the destructor at the latest. Errors of the system are exceptions:
@@ -101,14 +104,16 @@ class Subprocess {
 
   static std::vector<std::string> merged_environment(
       const std::vector<std::pair<std::string, std::string>>& additions) {
-    std::vector<std::string> merged;
+    std::map<std::string, std::string> values;
     for (char** entry = environ; *entry != nullptr; ++entry) {
       const std::string_view own = *entry;
-      bool replaced = false;
-      for (const auto& [name, value] : additions) replaced |= own.starts_with(name + "=");
-      if (!replaced) merged.emplace_back(own);
+      const size_t equals = own.find('=');
+      values.emplace(own.substr(0, equals), own.substr(equals + 1));
     }
-    for (const auto& [name, value] : additions) merged.push_back(name + "=" + value);
+    values["SAIN_TUNING"] = "off";
+    for (const auto& [name, value] : additions) values[name] = value;
+    std::vector<std::string> merged;
+    for (const auto& [name, value] : values) merged.push_back(name + "=" + value);
     return merged;
   }
 

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "engine/tuning_file.h"
 #include "kernels/isa.h"
 #include "tools/progress_bar.h"
 
@@ -55,6 +56,7 @@ ordered_json to_json(const BenchRow& row, const engine::Model& model, const Benc
           {"batch", row.test.n_batch},
           {"reps", options.n_reps},
           {"isa", kernels::isa_name(model.kernels().isa)},
+          {"tuning", engine::to_json(row.tuning)},
           {"prefill_tps", to_json(row.speed.prefill)},
           {"decode_tps", to_json(row.speed.decode)},
           {"mixed_tps", to_json(row.speed.mixed)},
@@ -71,6 +73,9 @@ void print_table(std::span<const BenchRow> rows, const engine::Model& model, con
   fmt::print("{}: {} of weights a step, {} kernels, {} repetitions, at most {} of memory\n",
              model.file().path().filename().string(), format_bytes(cost.weight_bytes),
              kernels::isa_name(model.kernels().isa), options.n_reps, format_bytes(rows.back().rss_bytes));
+  engine::Tuning tuning = rows.front().tuning;
+  tuning.n_threads = 0;  // each row shows its own
+  if (const std::string changes = engine::tuning_changes(tuning); !changes.empty()) fmt::print("tuned: {}\n", changes);
   std::set<unsigned> shown;
   for (const BenchRow& row : rows) {
     if (!shown.insert(row.test.n_threads).second) continue;

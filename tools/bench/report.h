@@ -8,6 +8,7 @@
 
 #include "engine/machine_probe.h"
 #include "engine/model.h"
+#include "engine/tuning.h"
 #include "tools/bench/benchmark.h"
 
 namespace sain::tools {
@@ -15,6 +16,7 @@ namespace sain::tools {
 /// One row of a sweep.
 struct BenchRow {
   BenchCase test;
+  engine::Tuning tuning = {};  // that it ran with
   BenchSpeed speed;
   engine::MachineSpeed machine = {};  // on as many threads
   size_t rss_bytes = 0;               // the most that the process has held so far

@@ -25,7 +25,7 @@ struct Options {
   std::string model;
   RunOptions run;
   std::vector<uint32_t> n_prompt = {512}, n_decode = {128}, depths = {0};
-  std::vector<unsigned> threads = {};  // empty: as many as physical cores
+  std::vector<unsigned> threads = {};  // empty: as tuned, else as many as physical cores
   uint32_t batch = 1;
   unsigned reps = 5;
   bool json = false;
@@ -55,17 +55,19 @@ Result<std::vector<BenchCase>> cases_of(const Options& options, uint32_t largest
 }
 
 Result<BenchRow> measure(const BenchCase& test, const Options& options, const engine::Model& model,
-                         const BenchOptions& bench_options) {
-  engine::ThreadPool pool(test.n_threads);
+                         engine::Tuning tuning, const BenchOptions& bench_options) {
+  tuning.n_threads = test.n_threads;
+  engine::ThreadPool pool(tuning);
   if (pool.n_threads() != test.n_threads) {
     return make_error(ErrorCode::kResourceExhausted, "-t {}: the system gives {} threads", test.n_threads,
                       pool.n_threads());
   }
   SAIN_ASSIGN_OR_RETURN(engine::Session session, engine::Session::create(model, pool,
                                                                          {.context_length = test.context_length(),
-                                                                          .precision = options.run.precision()}));
+                                                                          .precision = options.run.precision(),
+                                                                          .tuning = tuning}));
   SAIN_ASSIGN_OR_RETURN(const BenchSpeed speed, measure_speed(session, test, bench_options));
-  return BenchRow{.test = test, .speed = speed, .rss_bytes = peak_rss_bytes()};
+  return BenchRow{.test = test, .tuning = tuning, .speed = speed, .rss_bytes = peak_rss_bytes()};
 }
 
 /// After all rows, so that the memory it takes is in none of them.
@@ -84,9 +86,11 @@ Status measure_machines(std::vector<BenchRow>& rows, kernels::Isa isa, std::stop
 
 Status bench(Options options) {
   SAIN_RETURN_IF_ERROR(options.run.check());
-  if (options.threads.empty()) options.threads = {engine::available_cores()};
+  const engine::Tuning tuning = options.run.tuning();
+  if (options.threads.empty()) options.threads = {tuning.n_threads ? tuning.n_threads : engine::available_cores()};
   const Interrupt interrupt;
-  SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded, load_model(options.model, options.run.packing(), interrupt.token()));
+  SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded,
+                        load_model(options.model, options.run.packing(), tuning.isa, interrupt.token()));
   const engine::Model& model = *loaded.model;
   SAIN_ASSIGN_OR_RETURN(const std::vector<BenchCase> cases, cases_of(options, model.config().context_length));
 
@@ -98,7 +102,7 @@ Status bench(Options options) {
                           fmt::format("row {} of {}", rows.size() + 1, cases.size()));
       }};
   for (const BenchCase& test : cases) {
-    SAIN_ASSIGN_OR_RETURN(BenchRow row, measure(test, options, model, bench_options));
+    SAIN_ASSIGN_OR_RETURN(BenchRow row, measure(test, options, model, tuning, bench_options));
     rows.push_back(row);
   }
   SAIN_RETURN_IF_ERROR(measure_machines(rows, model.kernels().isa, interrupt.token()));
@@ -132,7 +136,8 @@ void add_bench_command(CLI::App& app, int& exit_code) {
   constexpr uint32_t kMost = 1u << 24;
   list("-p,--prompt", options->n_prompt, "Tokens of prefill; 0: none", 0, kMost)->default_str("512");
   list("-n,--decode", options->n_decode, "Steps of decode; 0: none", 0, kMost)->default_str("128");
-  list("-t,--threads", options->threads, "Threads to compute with (default: the physical cores)", 1, 1024);
+  list("-t,--threads", options->threads, "Threads to compute with (default: as tuned, else the physical cores)", 1,
+       1024);
   list("--depth", options->depths, "Tokens in the context when decode begins", 0, kMost)->default_str("0");
   command
       ->add_option("-b,--batch", options->batch,

@@ -39,18 +39,22 @@ std::function<void(size_t, size_t)> shown_on(ProgressBar& bar) {
   };
 }
 
-Result<engine::Session> make_session(const Options& options, const RunOptions& run, const engine::Model& model,
-                                     engine::ThreadPool& pool) {
-  return engine::Session::create(model, pool, {.context_length = options.context, .precision = run.precision()});
+Result<engine::Session> make_session(const Options& options, engine::Precision precision, const engine::Tuning& tuning,
+                                     const engine::Model& model, engine::ThreadPool& pool) {
+  return engine::Session::create(model, pool,
+                                 {.context_length = options.context, .precision = precision, .tuning = tuning});
 }
 
 Status eval_ppl(const Options& options) {
   SAIN_RETURN_IF_ERROR(options.run.check());
   SAIN_ASSIGN_OR_RETURN(const std::string text, read_text(options.file));
   const Interrupt interrupt;
-  SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded, load_model(options.model, options.run.packing(), interrupt.token()));
-  engine::ThreadPool pool(options.run.threads);
-  SAIN_ASSIGN_OR_RETURN(engine::Session session, make_session(options, options.run, *loaded.model, pool));
+  const engine::Tuning tuning = options.run.tuning();
+  SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded,
+                        load_model(options.model, options.run.packing(), tuning.isa, interrupt.token()));
+  engine::ThreadPool pool(tuning);
+  SAIN_ASSIGN_OR_RETURN(engine::Session session,
+                        make_session(options, options.run.precision(), tuning, *loaded.model, pool));
   ProgressBar bar("perplexity");
   SAIN_ASSIGN_OR_RETURN(
       const engine::PerplexityResult result,
@@ -84,12 +88,17 @@ Status eval_kld(const Options& options) {
   const Interrupt interrupt;
   RunOptions exact = options.run;  // a reference has no errors of its own
   exact.exact = true;
-  SAIN_ASSIGN_OR_RETURN(const LoadedModel reference, load_model(options.reference, exact.packing(), interrupt.token()));
-  SAIN_ASSIGN_OR_RETURN(const LoadedModel model, load_model(options.model, options.run.packing(), interrupt.token()));
+  const engine::Tuning tuning = options.run.tuning();
+  SAIN_ASSIGN_OR_RETURN(const LoadedModel reference,
+                        load_model(options.reference, exact.packing(), tuning.isa, interrupt.token()));
+  SAIN_ASSIGN_OR_RETURN(const LoadedModel model,
+                        load_model(options.model, options.run.packing(), tuning.isa, interrupt.token()));
   const std::vector<Token> tokens = text_tokens(options, text, *reference.model);
-  engine::ThreadPool pool(options.run.threads);
-  SAIN_ASSIGN_OR_RETURN(engine::Session reference_session, make_session(options, exact, *reference.model, pool));
-  SAIN_ASSIGN_OR_RETURN(engine::Session model_session, make_session(options, options.run, *model.model, pool));
+  engine::ThreadPool pool(tuning);
+  SAIN_ASSIGN_OR_RETURN(engine::Session reference_session,
+                        make_session(options, exact.precision(), tuning, *reference.model, pool));
+  SAIN_ASSIGN_OR_RETURN(engine::Session model_session,
+                        make_session(options, options.run.precision(), tuning, *model.model, pool));
   if (reference.model->config().vocab_size == model.model->config().vocab_size) {
     SAIN_RETURN_IF_ERROR(check_same_tokens(tokens, text_tokens(options, text, *model.model)));
   }

@@ -10,6 +10,7 @@
 #include <limits>
 #include <optional>
 
+#include "engine/tuning_file.h"
 #include "formats/utf8.h"
 #include "router/catalog.h"
 #include "tools/progress_bar.h"
@@ -47,8 +48,18 @@ Status RunOptions::check() const {
   return {};
 }
 
+engine::Tuning RunOptions::tuning() const {
+  const Result<engine::Tuning> found = engine::local_tuning();
+  if (!found) fmt::print(stderr, "sain: warning: {}; the defaults are used\n", found.error().message);
+  engine::Tuning tuning = found ? *found : engine::Tuning();
+  if (threads != 0) tuning.n_threads = threads;
+  return tuning;
+}
+
 void add_run_options(CLI::App& command, RunOptions& options) {
-  command.add_option("-t,--threads", options.threads, "Threads to compute with (default: the physical cores)")
+  command
+      .add_option("-t,--threads", options.threads,
+                  "Threads to compute with (default: as tuned, else the physical cores)")
       ->check(in_range(1u, 1024u))
       ->type_name("N");
   add_backend_options(command, options);
@@ -73,12 +84,14 @@ void add_model_option(CLI::App& command, std::string& model) {
       ->type_name("FILE");
 }
 
-Result<LoadedModel> load_model(std::string_view name_or_path, engine::Packing packing, std::stop_token stop) {
+Result<LoadedModel> load_model(std::string_view name_or_path, engine::Packing packing, kernels::Isa isa,
+                               std::stop_token stop) {
   const auto start = std::chrono::steady_clock::now();
   SAIN_ASSIGN_OR_RETURN(const std::filesystem::path path, router::resolve_model(name_or_path));
   ProgressBar bar("loading " + path.filename().string());
   SAIN_ASSIGN_OR_RETURN(engine::Model model,
                         engine::Model::load({.path = path,
+                                             .isa = isa,
                                              .packing = packing,
                                              .on_progress = [&](double fraction) { bar.show_fraction(fraction); },
                                              .stop = stop}));

@@ -13,6 +13,7 @@
 #include "engine/sampler.h"
 #include "engine/session.h"
 #include "engine/thread_pool.h"
+#include "engine/tuning.h"
 #include "formats/result.h"
 
 namespace sain::tools {
@@ -26,7 +27,7 @@ CLI::Validator in_range(T low, T high) {
 /// What the command line says about running models. Scripts may use every spelling of the command line's contract;
 /// what this build cannot do is not in --help, and check() refuses it.
 struct RunOptions {
-  unsigned threads = 0;  // 0: as many as physical cores
+  unsigned threads = 0;  // 0: what the tuning says
   std::string device = "cpu";
   std::string kv = "f16";
   bool exact = false;
@@ -40,6 +41,10 @@ struct RunOptions {
     if (exact) return engine::Packing::kNone;
     return no_sidecar ? engine::Packing::kMemory : engine::Packing::kSidecar;
   }
+
+  /// What `sain tune` found for this machine, else the defaults; -t stands above it. A file that cannot be used is a
+  /// warning on stderr.
+  engine::Tuning tuning() const;
 };
 
 /// -t, --device, --kv, --exact, --no-sidecar.
@@ -57,8 +62,10 @@ struct LoadedModel {
   double load_ms = 0;
 };
 
-/// Resolves `name_or_path` and loads it, with a progress bar on a terminal; prints the model's warnings to stderr.
-Result<LoadedModel> load_model(std::string_view name_or_path, engine::Packing packing, std::stop_token stop);
+/// Resolves `name_or_path` and loads it with kernels for `isa`, with a progress bar on a terminal; prints the model's
+/// warnings to stderr.
+Result<LoadedModel> load_model(std::string_view name_or_path, engine::Packing packing, kernels::Isa isa,
+                               std::stop_token stop);
 
 /// The sampler's options as flags.
 class SamplerFlags {

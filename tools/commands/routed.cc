@@ -32,6 +32,7 @@ Result<std::unique_ptr<router::RoutedChat>> open_routed_chat(const RoutedOptions
   ProgressBar training("Training the router");
   router::RoutedChatOptions chat_options;
   chat_options.precision = options.run.precision();
+  chat_options.tuning = options.run.tuning();
   chat_options.threads = options.run.threads;
   chat_options.retrain = retrain;
   chat_options.stop = std::move(stop);

@@ -121,12 +121,15 @@ Result<int> run(const Options& options) {
   }
 
   const Interrupt interrupt;
-  SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded, load_model(options.model, options.run.packing(), interrupt.token()));
+  const engine::Tuning tuning = options.run.tuning();
+  SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded,
+                        load_model(options.model, options.run.packing(), tuning.isa, interrupt.token()));
   SAIN_ASSIGN_OR_RETURN(const std::vector<Token> prompt, prompt_tokens(options, text, *loaded.model));
-  engine::ThreadPool pool(options.run.threads);
+  engine::ThreadPool pool(tuning);
   SAIN_ASSIGN_OR_RETURN(engine::Session session, engine::Session::create(*loaded.model, pool,
                                                                          {.context_length = options.context,
-                                                                          .precision = options.run.precision()}));
+                                                                          .precision = options.run.precision(),
+                                                                          .tuning = tuning}));
   OutputSink sink(options.json);
   const auto speculation = options.no_lookup ? engine::Speculation::kNone : engine::Speculation::kPromptLookup;
   SAIN_ASSIGN_OR_RETURN(const engine::Generation answer, session.generate(prompt,

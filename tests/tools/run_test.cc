@@ -82,8 +82,9 @@ TEST_F(RunCommand, JsonHasEveryFieldOfTheContract) {
   const json answer = run_json({"-p", "Hi", "-n", "3", "--ignore-eos"});
   EXPECT_THAT(keys(answer),
               ::testing::UnorderedElementsAre("prompt_tokens", "tokens", "text", "finish_reason", "timings", "memory"));
-  EXPECT_THAT(keys(answer["timings"]), ::testing::UnorderedElementsAre("load_ms", "first_token_ms", "prefill_tokens",
-                                                                       "prefill_ms", "decode_tokens", "decode_ms"));
+  EXPECT_THAT(keys(answer["timings"]),
+              ::testing::UnorderedElementsAre("load_ms", "first_token_ms", "prefill_tokens", "prefill_ms",
+                                              "decode_tokens", "decode_ms", "decode_passes"));
   EXPECT_THAT(keys(answer["memory"]), ::testing::UnorderedElementsAre("peak_rss_bytes", "kv_bytes", "weights_bytes"));
   EXPECT_EQ(answer["timings"]["prefill_tokens"], answer["prompt_tokens"].size());
   EXPECT_EQ(answer["tokens"].size(), 3u);
@@ -92,6 +93,19 @@ TEST_F(RunCommand, JsonHasEveryFieldOfTheContract) {
   EXPECT_GT(answer["timings"]["decode_ms"].get<double>(), 0);
   EXPECT_GT(answer["memory"]["weights_bytes"].get<size_t>(), 50u << 20);
   EXPECT_GT(answer["memory"]["peak_rss_bytes"].get<size_t>(), answer["memory"]["weights_bytes"].get<size_t>() / 2);
+}
+
+TEST_F(RunCommand, LookupSavesPassesAndChangesNothing) {
+  std::string numbers;
+  for (int i = 1; i <= 40; ++i) numbers += std::to_string(1000 + i * 37) + ", ";
+  const std::vector<std::string> arguments = {"--raw", "-p", numbers + "\nAgain: " + numbers.substr(0, 60), "-n",
+                                              "100"};
+  std::vector<std::string> without = arguments;
+  without.push_back("--no-lookup");
+  const json drafted = run_json(arguments), plain = run_json(without);
+  EXPECT_EQ(drafted["tokens"], plain["tokens"]);
+  EXPECT_EQ(plain["timings"]["decode_passes"], 99);
+  EXPECT_LT(drafted["timings"]["decode_passes"], 60);
 }
 
 TEST_F(RunCommand, ContextBoundsTheCacheAndTheAnswer) {

@@ -1,7 +1,7 @@
 // The file in which `sain tune` keeps what is best on this machine: tuning.json in the cache folder.
 //
 //   {"version": 1,
-//    "machine": {"cpu": "AMD EPYC (cpu family 25, model 17)", "cores": 2, "isa": "avx512"},
+//    "machine": {"cores": 2, "cpu": "AMD EPYC (cpu family 25, model 17)", "isa": "avx512"},
 //    "tuning": {"isa": "auto", "n_threads": 0, "spin_us": 50, ...},           what is not there has its default
 //    "measured": {"model": ..., "default": {...}, "tuned": {...}}}            tokens a second, for people
 //

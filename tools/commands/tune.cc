@@ -1,5 +1,6 @@
 // sain tune: finds what the engine should do differently on this machine, and keeps it for all other commands.
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <memory>
@@ -140,11 +141,12 @@ Status keep(const Outcome& outcome, const std::filesystem::path& file) {
 }
 
 /// Other programs take their share from one value and not from the next.
-void warn_if_busy(unsigned n_cores) {
+void warn_if_busy() {
+  const long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);  // of the whole machine, as the load is
   double load = 0;
-  if (getloadavg(&load, 1) != 1 || load < 0.5 * n_cores) return;
-  fmt::print(stderr, "sain: warning: this machine is busy (load {:.1f} on {} cores): better tune when it is not\n",
-             load, n_cores);
+  if (getloadavg(&load, 1) != 1 || load < 0.5 * static_cast<double>(n_cpus)) return;
+  fmt::print(stderr, "sain: warning: this machine is busy (load {:.1f} on {} processors): better tune when it is not\n",
+             load, n_cpus);
 }
 
 Status tune(const Options& options) {
@@ -153,7 +155,7 @@ Status tune(const Options& options) {
     return make_error(ErrorCode::kInvalidArgument,
                       "SAIN_TUNING=off: there is no file to keep the result in; give --dry-run, or unset it");
   }
-  warn_if_busy(tunable_machine().n_cores);
+  warn_if_busy();
   const Interrupt interrupt;
   const auto start = std::chrono::steady_clock::now();
   std::string model = options.model;

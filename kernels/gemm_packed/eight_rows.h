@@ -1,6 +1,11 @@
 // Groups as two registers of eight rows: the operations of body.h's V that AVX2 and AVX-VNNI share.
 #pragma once
 
+#ifdef __AVX2__
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "kernels/gemm_packed/body.h"
 
 namespace sain::kernels {
@@ -78,3 +83,4 @@ struct EightRows {
 
 }  // namespace
 }  // namespace sain::kernels
+#endif

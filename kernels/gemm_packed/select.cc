@@ -23,6 +23,9 @@ GemmPacked select_gemm_packed(Isa isa) {
   if (isa == Isa::kAvx512) chosen = kGemmPackedAvx512;
   chosen.read_ahead = suitable_read_ahead();
 #endif
+#ifdef SAIN_HAVE_NEON
+  if (isa == Isa::kNeon) chosen = kGemmPackedNeon;
+#endif
   (void)isa;
   return chosen;
 }

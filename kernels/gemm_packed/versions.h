@@ -9,5 +9,6 @@ extern const GemmPacked kGemmPackedScalar;
 extern const GemmPacked kGemmPackedAvx2;
 extern const GemmPacked kGemmPackedAvxVnni;
 extern const GemmPacked kGemmPackedAvx512;
+extern const GemmPacked kGemmPackedNeon;
 
 }  // namespace sain::kernels

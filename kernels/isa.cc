@@ -3,6 +3,10 @@
 #ifdef SAIN_HAVE_AVX2
 #include <cpuid.h>
 #endif
+#ifdef SAIN_HAVE_NEON
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +32,9 @@ bool machine_runs(Isa isa) {
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vnni");
   }
+#endif
+#ifdef SAIN_HAVE_NEON
+  if (isa == Isa::kNeon) return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
 #endif
   return isa == Isa::kScalar;
 }

@@ -3,7 +3,8 @@
 
 namespace sain::kernels {
 
-/// A stronger one stands after a weaker. kAvxVnni is AVX2 with products of 8-bit integers summed in 32 bits; kAvx512
+/// A stronger one stands after a weaker. kNeon is that of 64-bit ARM with the dot-product extension (ARMv8.2 and
+/// later; older processors run kScalar). kAvxVnni is AVX2 with products of 8-bit integers summed in 32 bits; kAvx512
 /// has them in 512 bits, and its processors need not have those of kAvxVnni.
 enum class Isa { kAuto, kScalar, kNeon, kAvx2, kAvxVnni, kAvx512 };
 

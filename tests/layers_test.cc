@@ -23,8 +23,8 @@ constexpr std::array<std::string_view, 5> kLayers = {"kernels", "formats", "engi
                                                      "tools"};  // lowest first
 constexpr std::array<std::string_view, 3> kVocabulary = {"kernels/dtype.h", "kernels/blocks.h",
                                                          "kernels/matrix_view.h"};
-constexpr std::array<std::string_view, 7> kIsaFiles = {"avx2.cc", "avx_vnni.cc", "avx512.cc", "neon.cc",
-                                                       "amx.cc",  "avx2.h",      "avx512.h"};
+constexpr std::array<std::string_view, 9> kIsaFiles = {"avx2.cc", "avx_vnni.cc", "avx512.cc", "neon.cc",     "amx.cc",
+                                                       "avx2.h",  "avx512.h",    "neon.h",    "eight_rows.h"};
 constexpr size_t kMaxLines = 600;
 
 struct Include {

@@ -8,6 +8,9 @@ GatedActivation select_swiglu(Isa isa) {
   if (isa == Isa::kAvx512) return swiglu_f32_avx512;
   if (isa >= Isa::kAvx2) return swiglu_f32_avx2;
 #endif
+#ifdef SAIN_HAVE_NEON
+  if (isa == Isa::kNeon) return swiglu_f32_neon;
+#endif
   (void)isa;
   return swiglu_f32_scalar;
 }
@@ -16,6 +19,9 @@ GatedActivation select_geglu(Isa isa) {
 #ifdef SAIN_HAVE_AVX2
   if (isa == Isa::kAvx512) return geglu_f32_avx512;
   if (isa >= Isa::kAvx2) return geglu_f32_avx2;
+#endif
+#ifdef SAIN_HAVE_NEON
+  if (isa == Isa::kNeon) return geglu_f32_neon;
 #endif
   (void)isa;
   return geglu_f32_scalar;

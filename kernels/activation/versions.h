@@ -11,5 +11,7 @@ void swiglu_f32_avx2(const float* gate, const float* up, float* out, size_t n);
 void geglu_f32_avx2(const float* gate, const float* up, float* out, size_t n);
 void swiglu_f32_avx512(const float* gate, const float* up, float* out, size_t n);
 void geglu_f32_avx512(const float* gate, const float* up, float* out, size_t n);
+void swiglu_f32_neon(const float* gate, const float* up, float* out, size_t n);
+void geglu_f32_neon(const float* gate, const float* up, float* out, size_t n);
 
 }  // namespace sain::kernels

@@ -1,4 +1,4 @@
-// Attention of a block of tokens, written once for vectors of any width: S is Avx2 or Avx512 of kernels/simd/.
+// Attention of a block of tokens, written once for vectors of any width: S is a struct of kernels/simd/.
 //
 // A step takes kAttentionBlock positions: scores, exponentials, weighted values. For many rows (queries of the block)
 // keys and values become panels of 16 floats in scratch memory, and both products are small matrix products on

@@ -1,4 +1,4 @@
-// The types of a cached row, read with vectors of any width: S is Avx2 or Avx512 of kernels/simd/. In an anonymous
+// The types of a cached row, read with vectors of any width: S is a struct of kernels/simd/. In an anonymous
 // namespace, so that nothing compiled for one instruction set reaches the other files.
 //
 // load<S>(row, block, i) gives S::kLanes elements from 32 * block + i on, i < 32 a multiple of S::kLanes (and a

@@ -16,6 +16,13 @@ Attention select_attention(Isa isa) {
         {attention_store_f32_scalar, attention_store_f16_avx2, attention_store_q8_0_avx2, attention_store_q4_0_avx2}};
   }
 #endif
+#ifdef SAIN_HAVE_NEON
+  if (isa == Isa::kNeon) {
+    return {{attention_f32_neon, attention_f16_neon, attention_q8_0_neon, attention_q4_0_neon},
+            {attention_store_f32_scalar, attention_store_f16_neon, attention_store_q8_0_scalar,
+             attention_store_q4_0_scalar}};
+  }
+#endif
   (void)isa;
   return {{attention_f32_scalar, attention_f16_scalar, attention_q8_0_scalar, attention_q4_0_scalar},
           {attention_store_f32_scalar, attention_store_f16_scalar, attention_store_q8_0_scalar,

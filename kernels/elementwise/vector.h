@@ -1,4 +1,4 @@
-// The operators for vectors of any width: S is Avx2 or Avx512 of kernels/simd/. In an anonymous namespace, so that
+// The operators for vectors of any width: S is a struct of kernels/simd/. In an anonymous namespace, so that
 // nothing compiled for one instruction set reaches the other files.
 #pragma once
 

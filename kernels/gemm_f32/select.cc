@@ -9,6 +9,9 @@ GemmF32 select_gemm_f32(Isa isa) {
     return {gemm_f32_dot_avx2, gemm_f32_pack_scalar, gemm_f32_tile_avx2};
   }
 #endif
+#ifdef SAIN_HAVE_NEON
+  if (isa == Isa::kNeon) return {gemm_f32_dot_neon, gemm_f32_pack_scalar, gemm_f32_tile_neon};
+#endif
   (void)isa;
   return {gemm_f32_dot_scalar, gemm_f32_pack_scalar, gemm_f32_tile_scalar};
 }

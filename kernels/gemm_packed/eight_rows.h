@@ -2,6 +2,10 @@
 #pragma once
 
 #ifdef __AVX2__
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "kernels/gemm_packed/body.h"
 
 namespace sain::kernels {

@@ -8,9 +8,11 @@ GemmPackedVersions gemm_packed_versions() {
   static const GemmPackedVersion versions[] = {
       {"scalar", Isa::kScalar, kGemmPackedScalar},
 #ifdef SAIN_HAVE_AVX2
-      {"avx2", Isa::kAvx2, kGemmPackedAvx2},
-      {"avx_vnni", Isa::kAvxVnni, kGemmPackedAvxVnni},
+      {"avx2", Isa::kAvx2, kGemmPackedAvx2},       {"avx_vnni", Isa::kAvxVnni, kGemmPackedAvxVnni},
       {"avx512", Isa::kAvx512, kGemmPackedAvx512},
+#endif
+#ifdef SAIN_HAVE_NEON
+      {"neon", Isa::kNeon, kGemmPackedNeon},
 #endif
   };
   return {versions, sizeof(versions) / sizeof(versions[0])};

@@ -9,6 +9,7 @@ extern const GemmPacked kGemmPackedScalar;
 extern const GemmPacked kGemmPackedAvx2;
 extern const GemmPacked kGemmPackedAvxVnni;
 extern const GemmPacked kGemmPackedAvx512;
+extern const GemmPacked kGemmPackedNeon;
 
 /// An entry of the table in select.cc, which is all that a version needs to be tested, measured and used.
 struct GemmPackedVersion {

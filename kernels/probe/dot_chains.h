@@ -1,5 +1,5 @@
-// Probe::multiply_int8 where the machine has vpdpbusd. A version gives a class V: its Register, set(byte), zero(),
-// add_products(sum, weights, activations), and sum(a, b) and kLanes of 32-bit lanes.
+// Probe::multiply_int8 where the machine has vpdpbusd or sdot. A version gives a class V: its Register, set(byte),
+// zero(), add_products(sum, weights, activations), and sum(a, b) and kLanes of 32-bit lanes.
 #pragma once
 
 #include <stddef.h>

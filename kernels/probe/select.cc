@@ -10,6 +10,9 @@ Probe select_probe(Isa isa) {
   if (isa == Isa::kAvxVnni) return {probe_read_avx2, probe_multiply_int8_avx_vnni, kProbeMacsAvxVnni};
   if (isa >= Isa::kAvx2) return {probe_read_avx2, probe_multiply_int8_avx2, kProbeMacsAvx2};
 #endif
+#ifdef SAIN_HAVE_NEON
+  if (isa == Isa::kNeon) return {probe_read_neon, probe_multiply_int8_neon, kProbeMacsNeon};
+#endif
   (void)isa;
   return {probe_read_scalar, probe_multiply_int8_scalar, kProbeMacsScalar};
 }

@@ -7,5 +7,6 @@ namespace sain::kernels {
 
 void quantize_panel_scalar(const float* x, size_t stride, size_t n_tokens, size_t n, void* panel);
 void quantize_panel_avx2(const float* x, size_t stride, size_t n_tokens, size_t n, void* panel);
+void quantize_panel_neon(const float* x, size_t stride, size_t n_tokens, size_t n, void* panel);
 
 }  // namespace sain::kernels

@@ -8,6 +8,9 @@ RmsNorm select_rms_norm(Isa isa) {
   if (isa == Isa::kAvx512) return rms_norm_f32_avx512;
   if (isa >= Isa::kAvx2) return rms_norm_f32_avx2;
 #endif
+#ifdef SAIN_HAVE_NEON
+  if (isa == Isa::kNeon) return rms_norm_f32_neon;
+#endif
   (void)isa;
   return rms_norm_f32_scalar;
 }

@@ -8,5 +8,6 @@ namespace sain::kernels {
 void rms_norm_f32_scalar(const float* x, const float* weight, float epsilon, float* y, size_t n);
 void rms_norm_f32_avx2(const float* x, const float* weight, float epsilon, float* y, size_t n);
 void rms_norm_f32_avx512(const float* x, const float* weight, float epsilon, float* y, size_t n);
+void rms_norm_f32_neon(const float* x, const float* weight, float epsilon, float* y, size_t n);
 
 }  // namespace sain::kernels

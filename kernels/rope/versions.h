@@ -11,5 +11,7 @@ void rope_adjacent_f32_avx2(float* heads, size_t n_heads, size_t head_dim, const
 void rope_halves_f32_avx2(float* heads, size_t n_heads, size_t head_dim, const float* cos_sin, size_t rotary_dim);
 void rope_adjacent_f32_avx512(float* heads, size_t n_heads, size_t head_dim, const float* cos_sin, size_t rotary_dim);
 void rope_halves_f32_avx512(float* heads, size_t n_heads, size_t head_dim, const float* cos_sin, size_t rotary_dim);
+void rope_adjacent_f32_neon(float* heads, size_t n_heads, size_t head_dim, const float* cos_sin, size_t rotary_dim);
+void rope_halves_f32_neon(float* heads, size_t n_heads, size_t head_dim, const float* cos_sin, size_t rotary_dim);
 
 }  // namespace sain::kernels

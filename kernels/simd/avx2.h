@@ -4,13 +4,14 @@
 // In an anonymous namespace, so that nothing compiled for this instruction set reaches the other files.
 #pragma once
 
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "kernels/half.h"
 
 #ifdef __AVX2__
+#include <immintrin.h>
+
 namespace sain::kernels {
 namespace {
 

@@ -1,13 +1,14 @@
 // Vectors of 16 floats (AVX-512 F, BW, DQ, VL), with the names of avx2.h. Only files named avx512.cc include this.
 #pragma once
 
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "kernels/half.h"
 
 #ifdef __AVX512F__
+#include <immintrin.h>
+
 namespace sain::kernels {
 namespace {
 

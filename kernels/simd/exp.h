@@ -34,7 +34,7 @@ static inline float exp_f32(float x) {
   return power * float_from_bits(static_cast<uint32_t>(static_cast<int32_t>(n) + 127) << 23);
 }
 
-/// The same for a vector; S is Avx2 or Avx512 of this folder. With kAtMost0 nothing is done for x > 0.
+/// The same for a vector; S is a struct of this folder. With kAtMost0 nothing is done for x > 0.
 enum class ExpDomain { kAll, kAtMost0 };
 
 template <class S, ExpDomain kDomain = ExpDomain::kAll>

@@ -42,7 +42,8 @@ Result<std::vector<BenchCase>> cases_of(const Options& options, uint32_t largest
           if (n_prompt == 0 && n_decode == 0) {
             return make_error(ErrorCode::kInvalidArgument, "-p 0 and -n 0: there is nothing to measure");
           }
-          if (const uint32_t needed = cases.back().context_length(); needed > largest_context) {
+          const uint32_t needed = cases.back().context_length();
+          if (needed > largest_context && options.run.window == 0) {
             return make_error(ErrorCode::kInvalidArgument,
                               "-p {} -n {} --depth {} -b {} need a context of {} tokens, and the model has {}",
                               n_prompt, n_decode, depth, options.batch, needed, largest_context);
@@ -62,10 +63,8 @@ Result<BenchRow> measure(const BenchCase& test, const Options& options, const en
     return make_error(ErrorCode::kResourceExhausted, "-t {}: the system gives {} threads", test.n_threads,
                       pool.n_threads());
   }
-  SAIN_ASSIGN_OR_RETURN(engine::Session session, engine::Session::create(model, pool,
-                                                                         {.context_length = test.context_length(),
-                                                                          .precision = options.run.precision(),
-                                                                          .tuning = tuning}));
+  SAIN_ASSIGN_OR_RETURN(engine::Session session,
+                        engine::Session::create(model, pool, options.run.session(test.context_length(), tuning)));
   SAIN_ASSIGN_OR_RETURN(const BenchSpeed speed, measure_speed(session, test, bench_options));
   return BenchRow{.test = test, .tuning = tuning, .speed = speed, .rss_bytes = peak_rss_bytes()};
 }
@@ -152,6 +151,7 @@ void add_bench_command(CLI::App& app, int& exit_code) {
   command->add_flag("--json", options->json,
                     "Print one JSON object, or an array of them where there are several rows: prefill_tps, decode_tps, "
                     "mixed_tps (each median, min, max), bandwidth_gbs, bandwidth_measured_gbs, rss_bytes, ...");
+  add_stream_options(*command, options->run, nullptr);
   add_backend_options(*command, options->run);
   command->footer(
       "Lists of -p, -n, -t and --depth are a sweep: a row for each combination.\n"

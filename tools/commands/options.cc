@@ -42,9 +42,6 @@ Status RunOptions::check() const {
   if (kv != "f16") {
     return make_error(ErrorCode::kUnsupported, "--kv {} is not available in this build; there is: f16", kv);
   }
-  if (!sinks.empty() || !window.empty()) {
-    return make_error(ErrorCode::kUnsupported, "--sinks and --window are not available in this build");
-  }
   return {};
 }
 
@@ -54,6 +51,16 @@ engine::Tuning RunOptions::tuning() const {
   engine::Tuning tuning = found ? *found : engine::Tuning();
   if (threads != 0) tuning.n_threads = threads;
   return tuning;
+}
+
+engine::SessionOptions RunOptions::session(uint32_t context_length, const engine::Tuning& tuning) const {
+  engine::SessionOptions options = {.context_length = context_length, .precision = precision(), .tuning = tuning};
+  if (window != 0) {
+    options.context_length = sinks + window;
+    options.policy = engine::ContextPolicy::kStream;
+    options.n_sinks = sinks;
+  }
+  return options;
 }
 
 void add_run_options(CLI::App& command, RunOptions& options) {
@@ -73,9 +80,18 @@ void add_backend_options(CLI::App& command, RunOptions& options) {
       ->excludes(kv);
   command.add_flag("--no-sidecar", options.no_sidecar,
                    "Pack the weights into memory at each load, with no file of them beside the model");
-  const std::string hidden;
-  command.add_option("--sinks", options.sinks)->group(hidden);
-  command.add_option("--window", options.window)->group(hidden);
+}
+
+void add_stream_options(CLI::App& command, RunOptions& options, CLI::Option* context) {
+  CLI::Option* window = command.add_option(
+      "--window", options.window, "Go on without end: keep the newest W tokens and the sinks, forget those between");
+  window->check(in_range(1u, 1u << 30))->type_name("W");
+  if (context != nullptr) window->excludes(context);
+  command.add_option("--sinks", options.sinks, "With --window: the first N tokens are kept for ever")
+      ->check(in_range(0u, 1u << 30))
+      ->capture_default_str()
+      ->type_name("N")
+      ->needs(window);
 }
 
 void add_model_option(CLI::App& command, std::string& model) {

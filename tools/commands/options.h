@@ -32,11 +32,16 @@ struct RunOptions {
   std::string kv = "f16";
   bool exact = false;
   bool no_sidecar = false;
-  std::string sinks, window;  // not in this build
+  uint32_t sinks = 4;
+  uint32_t window = 0;  // 0: no stream
 
   /// Errors: kUnsupported for what this build cannot do; kInvalidArgument for what no build could.
   Status check() const;
   engine::Precision precision() const { return exact ? engine::Precision::kExact : engine::Precision::kFast; }
+
+  /// A session of `context_length` tokens (0: the engine's choice), or where --window is given an endless one of its
+  /// window and sinks.
+  engine::SessionOptions session(uint32_t context_length, const engine::Tuning& tuning) const;
   engine::Packing packing() const {
     if (exact) return engine::Packing::kNone;
     return no_sidecar ? engine::Packing::kMemory : engine::Packing::kSidecar;
@@ -52,6 +57,9 @@ void add_run_options(CLI::App& command, RunOptions& options);
 
 /// The same without -t.
 void add_backend_options(CLI::App& command, RunOptions& options);
+
+/// --sinks, --window. `context`: the option that says how long the context is, which then is theirs; or nullptr.
+void add_stream_options(CLI::App& command, RunOptions& options, CLI::Option* context);
 
 /// -m: a path or a name of the catalogue.
 void add_model_option(CLI::App& command, std::string& model);

@@ -126,10 +126,8 @@ Result<int> run(const Options& options) {
                         load_model(options.model, options.run.packing(), tuning.isa, interrupt.token()));
   SAIN_ASSIGN_OR_RETURN(const std::vector<Token> prompt, prompt_tokens(options, text, *loaded.model));
   engine::ThreadPool pool(tuning);
-  SAIN_ASSIGN_OR_RETURN(engine::Session session, engine::Session::create(*loaded.model, pool,
-                                                                         {.context_length = options.context,
-                                                                          .precision = options.run.precision(),
-                                                                          .tuning = tuning}));
+  SAIN_ASSIGN_OR_RETURN(engine::Session session,
+                        engine::Session::create(*loaded.model, pool, options.run.session(options.context, tuning)));
   OutputSink sink(options.json);
   const auto speculation = options.no_lookup ? engine::Speculation::kNone : engine::Speculation::kPromptLookup;
   SAIN_ASSIGN_OR_RETURN(const engine::Generation answer, session.generate(prompt,
@@ -177,9 +175,10 @@ void add_run_command(CLI::App& app, int& exit_code) {
   command->add_option("--stop", options->stop_strings, "End before this text; may be given again")
       ->type_name("TEXT")
       ->allow_extra_args(false);
-  command->add_option("--ctx", options->context, "Context in tokens (default: the model's own, at most 4096)")
-      ->check(in_range(1u, 1u << 30))
-      ->type_name("N");
+  CLI::Option* context =
+      command->add_option("--ctx", options->context, "Context in tokens (default: the model's own, at most 4096)");
+  context->check(in_range(1u, 1u << 30))->type_name("N");
+  add_stream_options(*command, options->run, context);
   command->add_flag("--json", options->json, "Print one JSON object instead of the text");
   add_run_options(*command, options->run);
   options->sampler.add_to(*command);

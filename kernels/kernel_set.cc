@@ -12,6 +12,7 @@ KernelSet select_kernels(Isa isa) {
       .attention = select_attention(isa),
       .rms_norm = select_rms_norm(isa),
       .rope = select_rope(isa),
+      .hadamard = select_hadamard(isa),
       .swiglu = select_swiglu(isa),
       .geglu = select_geglu(isa),
       .elementwise = select_elementwise(isa),

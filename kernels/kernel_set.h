@@ -10,6 +10,7 @@
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm_f32/gemm_f32.h"
 #include "kernels/gemm_packed/gemm_packed.h"
+#include "kernels/hadamard/hadamard.h"
 #include "kernels/isa.h"
 #include "kernels/quantize/quantize.h"
 #include "kernels/reduce/reduce.h"
@@ -27,6 +28,7 @@ struct KernelSet {
   Attention attention;
   RmsNorm rms_norm;
   Rope rope;
+  Hadamard hadamard = nullptr;
   GatedActivation swiglu;
   GatedActivation geglu;
   Elementwise elementwise;

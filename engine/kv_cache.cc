@@ -7,7 +7,7 @@ namespace sain::engine {
 namespace {
 
 Result<KvRows> allocate(const KvLayout& layout, const KvLayout::Group& group, uint64_t n_slots) {
-  const size_t bytes = size_t{2} * group.n_layers * layout.n_kv_heads * n_slots * layout.row_bytes;
+  const size_t bytes = size_t{group.n_layers} * layout.n_kv_heads * n_slots * (layout.key_bytes + layout.value_bytes);
   SAIN_ASSIGN_OR_RETURN(AlignedBuffer memory, AlignedBuffer::allocate(bytes, "the KV cache"));
   return KvRows{std::move(memory), n_slots};
 }
@@ -16,7 +16,8 @@ KvLayout layout_of(const ModelConfig& config, const KvCacheOptions& options) {
   KvLayout layout = {.type = options.type,
                      .n_kv_heads = config.n_kv_heads,
                      .head_dim = config.head_dim,
-                     .row_bytes = kernels::kv_row_bytes(options.type, config.head_dim),
+                     .key_bytes = kernels::kv_row_bytes(kernels::key_type(options.type), config.head_dim),
+                     .value_bytes = kernels::kv_row_bytes(options.type, config.head_dim),
                      .rule = options.rule};
   for (uint32_t layer = 0; layer < options.n_layers; ++layer) {
     const KvRule rule = config.is_local[layer] ? KvRule{.window = config.sliding_window} : options.rule;
@@ -27,9 +28,15 @@ KvLayout layout_of(const ModelConfig& config, const KvCacheOptions& options) {
   return layout;
 }
 
-/// The row of a key; that of the value is n_slots rows after it. `head` counts those of all the group's layers.
-std::byte* key_row(const KvLayout& layout, const KvRows& rows, size_t head, size_t slot) {
-  return rows.memory.as<std::byte>() + (head * 2 * rows.n_slots + slot) * layout.row_bytes;
+struct RowPair {
+  std::byte* key;
+  std::byte* value;
+};
+
+/// `head` counts those of all the group's layers.
+RowPair row_pair(const KvLayout& layout, const KvRows& rows, size_t head, size_t slot) {
+  std::byte* keys = rows.memory.as<std::byte>() + head * rows.n_slots * (layout.key_bytes + layout.value_bytes);
+  return {keys + slot * layout.key_bytes, keys + rows.n_slots * layout.key_bytes + slot * layout.value_bytes};
 }
 
 }  // namespace
@@ -57,14 +64,15 @@ size_t KvCache::bytes() const {
 
 void KvCache::store(const kernels::Attention& kernels, uint32_t layer, uint64_t position, const float* key,
                     const float* value) {
-  const kernels::StoreKvFn store_row = kernels.store_for_type(type());
+  const kernels::StoreKvFn store_key = kernels.store_for_type(kernels::key_type(type()));
+  const kernels::StoreKvFn store_value = kernels.store_for_type(type());
   const auto [group, index] = layout().layers[layer];
   const Ring& ring = rings_[group];
   const size_t head_dim = layout().head_dim, n_kv_heads = layout().n_kv_heads;
   for (size_t head = 0; head < n_kv_heads; ++head) {
-    std::byte* row = key_row(layout(), ring.rows, index * n_kv_heads + head, ring.slot(position));
-    store_row(key + head * head_dim, row, head_dim);
-    store_row(value + head * head_dim, row + ring.rows.n_slots * row_bytes(), head_dim);
+    const RowPair rows = row_pair(layout(), ring.rows, index * n_kv_heads + head, ring.slot(position));
+    store_key(key + head * head_dim, rows.key, head_dim);
+    store_value(value + head * head_dim, rows.value, head_dim);
   }
 }
 
@@ -77,8 +85,8 @@ KvCache::Run KvCache::run(uint32_t layer, uint32_t kv_head, uint64_t begin, uint
   const auto [group, index] = layout().layers[layer];
   const size_t head = size_t{index} * layout().n_kv_heads + kv_head;
   const auto run_of = [&](const KvRows& rows, uint64_t slot, uint64_t run_end) -> Run {
-    const std::byte* keys = key_row(layout(), rows, head, slot);
-    return {keys, keys + rows.n_slots * row_bytes(), begin, std::min(end, run_end)};
+    const auto [keys, values] = row_pair(layout(), rows, head, slot);
+    return {keys, values, begin, std::min(end, run_end)};
   };
   for (const KvPrefix::Piece& piece : prefix_.pieces) {
     const KvSegment::Part& part = piece.segment->parts[group];
@@ -147,13 +155,11 @@ Result<std::shared_ptr<const KvSegment>> KvCache::copy_from(uint64_t begin) cons
     const auto [group, index] = layout().layers[layer];
     const auto& [first, rows] = segment->parts[group];
     for (uint32_t kv_head = 0; kv_head < layout().n_kv_heads; ++kv_head) {
-      std::byte* out = key_row(layout(), rows, index * layout().n_kv_heads + kv_head, 0);
       for (uint64_t at = first; at < length_;) {
         const Run from = run(layer, kv_head, at, length_);
-        const size_t n_bytes = (from.end - at) * row_bytes();
-        std::memcpy(out, from.keys, n_bytes);
-        std::memcpy(out + rows.n_slots * row_bytes(), from.values, n_bytes);
-        out += n_bytes;
+        const RowPair to = row_pair(layout(), rows, index * layout().n_kv_heads + kv_head, at - first);
+        std::memcpy(to.key, from.keys, (from.end - at) * key_bytes());
+        std::memcpy(to.value, from.values, (from.end - at) * value_bytes());
         at = from.end;
       }
     }

@@ -59,17 +59,17 @@ struct KvLayout {
   KvType type = KvType::kF16;
   uint32_t n_kv_heads = 0;
   uint32_t head_dim = 0;
-  size_t row_bytes = 0;
-  KvRule rule = {};                // of layers with no window of their own
-  std::vector<Group> groups = {};  // one or two
-  std::vector<Layer> layers = {};  // (n_layers)
+  size_t key_bytes = 0, value_bytes = 0;  // of a row
+  KvRule rule = {};                       // of layers with no window of their own
+  std::vector<Group> groups = {};         // one or two
+  std::vector<Layer> layers = {};         // (n_layers)
 
   bool operator==(const KvLayout&) const = default;
 };
 
-/// Rows of a group's layers: (n_layers, n_kv_heads, 2, n_slots), keys and then values. A head's rows lie together:
-/// with pages of 64 to 256 positions that lie apart, attention at a depth of 4000 took 45 % longer (head_dim 64, F16,
-/// Zen 4), with pages of 1024 still 5 to 10 %.
+/// Rows of a group's layers: (n_layers, n_kv_heads), of each n_slots keys and then n_slots values. A head's lie
+/// together: with pages of 64 to 256 positions that lie apart, attention at a depth of 4000 took 45 % longer (head_dim
+/// 64, F16, Zen 4), with pages of 1024 still 5 to 10 %.
 struct KvRows {
   AlignedBuffer memory;
   size_t n_slots = 0;
@@ -110,7 +110,8 @@ class KvCache {
   uint64_t length() const { return length_; }  // positions that hold a token, in all layers
   uint64_t max_length() const { return max_length_; }
   KvType type() const { return layout().type; }
-  size_t row_bytes() const { return layout().row_bytes; }
+  size_t key_bytes() const { return layout().key_bytes; }
+  size_t value_bytes() const { return layout().value_bytes; }
   size_t bytes() const;                                 // of its own memory
   const KvRule& rule() const { return layout().rule; }  // of layers with no window of their own
   const KvRule& rule(uint32_t layer) const { return layout().groups[layout().layers[layer].group].rule; }
@@ -122,7 +123,7 @@ class KvCache {
   /// The next n_positions are stored in all layers.
   void advance(size_t n_positions);
 
-  /// Rows of consecutive positions, row_bytes() apart.
+  /// Rows of consecutive positions, key_bytes() and value_bytes() apart.
   struct Run {
     const void* keys;
     const void* values;

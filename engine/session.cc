@@ -18,10 +18,6 @@ using formats::StreamDecoder;
 
 constexpr uint32_t kDefaultContext = 4096;
 
-KvType default_kv_type(Precision precision) {
-  return precision == Precision::kExact ? KvType::kF32 : KvType::kF16;
-}
-
 double ms_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
@@ -176,13 +172,12 @@ Result<Session> Session::create(const Model& model, ThreadPool& pool, const Sess
     const uint64_t max_length = is_stream ? KvCacheOptions::kEndless : options.context_length;
     const KvRule rule =
         is_stream ? KvRule{.window = options.context_length - options.n_sinks, .n_sinks = options.n_sinks} : KvRule();
-    SAIN_ASSIGN_OR_RETURN(
-        KvCache cache,
-        KvCache::create(model.config(), {.n_layers = model.config().n_layers,
-                                         .max_length = max_length,
-                                         .rule = rule,
-                                         .max_batch = static_cast<uint32_t>(forward.max_batch()),
-                                         .type = options.kv_type.value_or(default_kv_type(options.precision))}));
+    SAIN_ASSIGN_OR_RETURN(KvCache cache,
+                          KvCache::create(model.config(), {.n_layers = model.config().n_layers,
+                                                           .max_length = max_length,
+                                                           .rule = rule,
+                                                           .max_batch = static_cast<uint32_t>(forward.max_batch()),
+                                                           .type = options.kv()}));
     auto state = std::make_unique<State>(
         State{.model = &model, .options = options, .forward = std::move(forward), .cache = std::move(cache)});
     state->history.reserve(options.context_length + (is_stream ? state->forward.max_batch() : 0));
@@ -285,10 +280,11 @@ Result<std::vector<float>> Session::hidden_state(std::span<const Token> tokens, 
   SAIN_RETURN_IF_ERROR(s.check(tokens, s.options.context_length));
   if (!s.probe || s.probe->max_length() < tokens.size() || s.probe_layers < n_layers) {
     const uint32_t length = std::min(std::max(static_cast<uint32_t>(tokens.size()), 256u), s.options.context_length);
-    SAIN_ASSIGN_OR_RETURN(s.probe, KvCache::create(config, {.n_layers = n_layers,
-                                                            .max_length = length,
-                                                            .max_batch = static_cast<uint32_t>(s.forward.max_batch()),
-                                                            .type = default_kv_type(s.options.precision)}));
+    SAIN_ASSIGN_OR_RETURN(s.probe,
+                          KvCache::create(config, {.n_layers = n_layers,
+                                                   .max_length = length,
+                                                   .max_batch = static_cast<uint32_t>(s.forward.max_batch()),
+                                                   .type = SessionOptions{.precision = s.options.precision}.kv()}));
     s.probe_layers = n_layers;
   }
   s.probe->truncate(0);

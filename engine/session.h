@@ -38,6 +38,8 @@ struct SessionOptions {
   std::optional<KvType> kv_type = {};  // default: by precision
   ContextPolicy policy = ContextPolicy::kStop;
   uint32_t n_sinks = 4;  // kStream: of the context; the rest is the window. 0: none, which few models bear
+
+  KvType kv() const { return kv_type.value_or(precision == Precision::kExact ? KvType::kF32 : KvType::kF16); }
 };
 
 /// Whether passes check several tokens at once that are likely to come. The answer is the same.

@@ -47,7 +47,8 @@ struct Block {
     args.group = head.group;
     args.head_dim = head.head_dim;
     args.query_stride = args.out_stride = row_floats;
-    args.row_stride = kv_row_bytes(type, head.head_dim);
+    args.key_stride = kv_row_bytes(key_type(type), head.head_dim);
+    args.value_stride = kv_row_bytes(type, head.head_dim);
     args.scale = 0.1f;
     args.scratch = reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(scratch.data()) + 63) / 64 * 64);
     args.out = out.data();
@@ -55,7 +56,7 @@ struct Block {
 };
 
 void prefill(benchmark::State& state, Isa isa, KvType type, Head head, size_t n_tokens) {
-  const auto keys = rows(type, head.head_dim, n_tokens), values = rows(type, head.head_dim, n_tokens);
+  const auto keys = rows(key_type(type), head.head_dim, n_tokens), values = rows(type, head.head_dim, n_tokens);
   const size_t block_tokens = std::max<size_t>(1, 64 / head.group);
   Block block(type, head, block_tokens);
   block.range.keys = keys.data();
@@ -75,9 +76,11 @@ void prefill(benchmark::State& state, Isa isa, KvType type, Head head, size_t n_
 }
 
 void decode(benchmark::State& state, Isa isa, KvType type, Head head, size_t context) {
-  const size_t head_bytes = context * kv_row_bytes(type, head.head_dim);
-  const size_t n_heads = std::max<size_t>(1, (size_t{64} << 20) / (2 * head_bytes));
-  const auto keys = rows(type, head.head_dim, n_heads * context), values = rows(type, head.head_dim, n_heads * context);
+  const size_t keys_bytes = context * kv_row_bytes(key_type(type), head.head_dim);
+  const size_t values_bytes = context * kv_row_bytes(type, head.head_dim);
+  const size_t n_heads = std::max<size_t>(1, (size_t{64} << 20) / (keys_bytes + values_bytes));
+  const auto keys = rows(key_type(type), head.head_dim, n_heads * context),
+             values = rows(type, head.head_dim, n_heads * context);
   Block block(type, head, 1);
   block.args.n_tokens = 1;
   block.args.position = context - 1;
@@ -85,13 +88,13 @@ void decode(benchmark::State& state, Isa isa, KvType type, Head head, size_t con
   const AttentionFn attention = select_attention(isa).for_type(type);
   size_t kv_head = 0;
   for (auto _ : state) {
-    block.range.keys = &keys[kv_head * head_bytes];
-    block.range.values = &values[kv_head * head_bytes];
+    block.range.keys = &keys[kv_head * keys_bytes];
+    block.range.values = &values[kv_head * values_bytes];
     attention(block.args);
     benchmark::ClobberMemory();
     kv_head = (kv_head + 1) % n_heads;
   }
-  state.counters["bytes/s"] = per_second(static_cast<double>(2 * head_bytes));
+  state.counters["bytes/s"] = per_second(static_cast<double>(keys_bytes + values_bytes));
 }
 
 void store(benchmark::State& state, Isa isa, KvType type) {

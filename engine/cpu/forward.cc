@@ -25,15 +25,22 @@ constexpr uint64_t kWholeContext = uint64_t{1} << 62;  // a part of everything
 /// Tasks for each thread, so that threads which start late or are interrupted do not hold up the others.
 constexpr size_t kTasksPerThread = 3;
 
+bool is_quantized(KvType type) {
+  return type == KvType::kQ8_0 || type == KvType::kQ4_0;
+}
+
 /// What a block of tokens sees of a KV head: sinks and a window.
 struct Ranges {
-  std::array<kernels::AttentionRange, 2 * KvCache::kMaxRuns> ranges;
+  static constexpr size_t kMost = 2 * KvCache::kMaxRuns + KeyCenters::kMaxBlocks;
+  std::array<kernels::AttentionRange, kMost> ranges;
   size_t n = 0;
 
-  void add(const KvCache& cache, uint32_t layer, uint32_t kv_head, uint64_t begin, uint64_t end, const float* queries,
-           kernels::AttentionMask mask) {
+  /// The positions [begin, end). `centers`, if any, cut them into blocks.
+  void add(const KvCache& cache, uint32_t layer, uint32_t kv_head, const KeyCenters* centers, uint64_t begin,
+           uint64_t end, const float* queries, kernels::AttentionMask mask) {
     while (begin < end) {
-      const KvCache::Run run = cache.run(layer, kv_head, begin, end);
+      const uint64_t block_end = centers != nullptr ? std::min(end, centers->block_end(begin)) : end;
+      const KvCache::Run run = cache.run(layer, kv_head, begin, block_end);
       ranges[n++] = {queries, run.keys, run.values, run.begin, run.end, mask};
       begin = run.end;
     }
@@ -52,7 +59,8 @@ Forward::Forward(const Model& model, ThreadPool& pool)
     : model_(&model),
       pool_(&pool),
       rope_global_(model.config().rope, RopeKind::kGlobal, model.weights().rope_factors),
-      rope_local_(model.config().rope, RopeKind::kLocal, {}) {}
+      rope_local_(model.config().rope, RopeKind::kLocal, {}),
+      centers_(model) {}
 
 Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic arithmetic, const Tuning& tuning) {
   const ModelConfig& config = model.config();
@@ -65,17 +73,17 @@ Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic
     forward.alike_batch_ = std::min(forward.alike_batch_, forward.matmul_.alike_rows(w));
   });
   // A multiple of 16 floats, so that every thread's begins on a cache line if the whole does.
-  const size_t group = config.n_heads / config.n_kv_heads;
-  const size_t scratch_floats =
-      (kernels::attention_scratch_floats(attention_block_tokens(config) * group, config.head_dim) + 15) / 16 * 16;
+  const size_t block_rows = attention_block_tokens(config) * (config.n_heads / config.n_kv_heads);
+  const size_t scratch_floats = (kernels::attention_scratch_floats(block_rows, config.head_dim) + 15) / 16 * 16;
   const size_t part_rows = kMaxParts * kernels::kAttentionFewTokens * config.n_heads;
 
   struct Part {
     MatrixView<float>* view;
     size_t rows, cols;
   };
-  const std::array<Part, 18> parts = {{
+  const std::array<Part, 19> parts = {{
       {&forward.attention_scratch_, pool.n_threads(), scratch_floats},
+      {&forward.shifts_, pool.n_threads(), Ranges::kMost * block_rows},
       {&forward.x_, max_batch, config.d_model},
       {&forward.normed_, max_batch, config.d_model},
       {&forward.q_, max_batch, config.q_dim()},
@@ -154,14 +162,16 @@ void Forward::fill_angles(const KvCache& cache) {
     if (model_->config().sliding_window != 0) rope_local_.fill(position, angles_local_.row(t));
     if (cache.rule().n_sinks != 0) rope_global_.fill(cache.rule().place(position), angles_sinks_.row(t));
   }
+  centers_.start(rope_global_, cache.rule(), cache.length(), n_);
 }
 
 void Forward::attention_block(uint32_t layer, KvCache& cache) {
   const LayerWeights& w = model_->weights().layers[layer];
   norm(batch(x_), w.attention_norm, batch(normed_));
   matmul_({{{&w.q, &w.q_bias, batch(q_)}, {&w.k, &w.k_bias, batch(k_)}, {&w.v, &w.v_bias, batch(v_)}}}, batch(normed_));
-  append_to_cache(layer, cache);
-  attend(layer, cache);
+  const KeyCenters* centers = is_quantized(cache.type()) && centers_.set_layer(layer) ? &centers_ : nullptr;
+  append_to_cache(layer, cache, centers);
+  attend(layer, cache, centers);
   matmul_({{{&w.attention_output, &w.attention_output_bias, batch(delta_)}}}, batch(attended_));
   add_residual(batch(delta_), w.post_attention_norm);
 }
@@ -192,8 +202,9 @@ void Forward::add_residual(const MatrixView<float>& delta, const WeightVector& p
   for (size_t t = 0; t < n_; ++t) model_->kernels().elementwise.add(delta.row(t), x_.row(t), x_.cols);
 }
 
-/// Normalises the heads of q and k (where the model does), turns them to their positions, and stores k and v.
-void Forward::append_to_cache(uint32_t layer, KvCache& cache) {
+/// Normalises the heads of q and k (where the model does), turns them to their positions, and stores k and v. Rows that
+/// are rounded to few bits are Hadamard-transformed, and q as k is, so that their products stay the same.
+void Forward::append_to_cache(uint32_t layer, KvCache& cache, const KeyCenters* centers) {
   const ModelConfig& config = model_->config();
   const LayerWeights& w = model_->weights().layers[layer];
   const kernels::KernelSet& kernels = model_->kernels();
@@ -201,6 +212,7 @@ void Forward::append_to_cache(uint32_t layer, KvCache& cache) {
       config.rope.layout == RopeLayout::kAdjacent ? kernels.rope.adjacent : kernels.rope.halves;
   const MatrixView<float>& angles = config.is_local[layer] ? angles_local_ : angles_global_;
   const bool has_sinks = cache.rule(layer).n_sinks != 0;
+  const size_t spread = kernels::hadamard_block(config.head_dim);
   const auto norm_heads = [&](float* heads, size_t n_heads, const WeightVector& weight) {
     if (weight.empty()) return;
     for (size_t h = 0; h < n_heads; ++h) {
@@ -218,13 +230,20 @@ void Forward::append_to_cache(uint32_t layer, KvCache& cache) {
       }
       rotate(q_.row(t), config.n_heads, config.head_dim, angles.row(t), config.rope.rotary_dim);
       rotate(k_.row(t), config.n_kv_heads, config.head_dim, angles.row(t), config.rope.rotary_dim);
+      if (is_quantized(cache.type())) {
+        kernels.hadamard(q_.row(t), q_.cols, spread);
+        if (has_sinks) kernels.hadamard(sink_q_.row(t), sink_q_.cols, spread);
+        kernels.hadamard(k_.row(t), k_.cols, spread);
+        if (centers != nullptr) kernels.elementwise.add(centers->offset(cache.length() + t), k_.row(t), k_.cols);
+      }
+      if (cache.type() == KvType::kQ4_0) kernels.hadamard(v_.row(t), v_.cols, spread);
       cache.store(kernels.attention, layer, cache.length() + t, k_.row(t), v_.row(t));
     }
   });
 }
 
 /// Each query head attends to its group's key head: to all positions up to its own, or to the window's and the sinks.
-void Forward::attend(uint32_t layer, const KvCache& cache) {
+void Forward::attend(uint32_t layer, const KvCache& cache, const KeyCenters* centers) {
   const ModelConfig& config = model_->config();
   const size_t group = config.n_heads / config.n_kv_heads;
   const KvRule& rule = cache.rule(layer);
@@ -248,9 +267,10 @@ void Forward::attend(uint32_t layer, const KvCache& cache) {
     const uint64_t part_begin = (first_part + part) * part_size;
     Ranges seen;
     if (part == 0) {
-      seen.add(cache, layer, kv_head, 0, n_sinks, sink_q_.row(first) + column, kernels::AttentionMask::kCausal);
+      seen.add(cache, layer, kv_head, centers, 0, n_sinks, sink_q_.row(first) + column,
+               kernels::AttentionMask::kCausal);
     }
-    seen.add(cache, layer, kv_head, std::max(begin, part_begin), std::min(end, part_begin + part_size),
+    seen.add(cache, layer, kv_head, centers, std::max(begin, part_begin), std::min(end, part_begin + part_size),
              q_.row(first) + column, kernels::AttentionMask::kWindow);
     kernels::AttentionArgs args = {
         .ranges = seen.ranges.data(),
@@ -259,7 +279,8 @@ void Forward::attend(uint32_t layer, const KvCache& cache) {
         .group = group,
         .head_dim = config.head_dim,
         .query_stride = q_.stride,
-        .row_stride = cache.row_bytes(),
+        .key_stride = cache.key_bytes(),
+        .value_stride = cache.value_bytes(),
         .position = position,
         .window = rule.window,
         .scale = config.attention_scale,
@@ -269,6 +290,7 @@ void Forward::attend(uint32_t layer, const KvCache& cache) {
         .out_stride = attended_.stride,
         .partial = {},
     };
+    if (centers != nullptr) find_shifts(*centers, kv_head, args, {seen.ranges.data(), seen.n}, shifts_.row(thread));
     if (n_parts > 1) {
       const size_t row = ((kv_head * n_ + first) * n_parts + part) * group;
       args.partial = {part_max_.data + row, part_sum_.data + row, n_parts * group};
@@ -278,6 +300,27 @@ void Forward::attend(uint32_t layer, const KvCache& cache) {
     model_->kernels().attention.for_type(cache.type())(args);
   });
   if (n_parts > 1) merge_parts(n_parts);
+  if (cache.type() != KvType::kQ4_0) return;
+  pool_->parallel_for(n_, 1, [&](unsigned, size_t begin, size_t end) {  // what the values were, they become again
+    for (size_t t = begin; t < end; ++t) {
+      model_->kernels().hadamard(attended_.row(t), attended_.cols, kernels::hadamard_block(config.head_dim));
+    }
+  });
+}
+
+/// Gives the scores of each range what its keys lack: the queries' products with it, n_tokens * group of each range.
+void Forward::find_shifts(const KeyCenters& centers, uint32_t kv_head, const kernels::AttentionArgs& args,
+                          std::span<kernels::AttentionRange> ranges, float* shifts) const {
+  for (kernels::AttentionRange& range : ranges) {
+    range.shift = shifts;
+    const float* offset = centers.offset(range.begin) + kv_head * args.head_dim;
+    for (size_t t = 0; t < args.n_tokens; ++t) {
+      const float* query = range.queries + t * args.query_stride;
+      for (size_t h = 0; h < args.group; ++h, query += args.head_dim) {
+        *shifts++ = -args.scale * model_->kernels().gemm_f32.dot(query, offset, args.head_dim);
+      }
+    }
+  }
 }
 
 /// The positions of a part, where a pass's first token sees n_seen.

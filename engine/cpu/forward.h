@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/aligned_buffer.h"
+#include "engine/cpu/key_centers.h"
 #include "engine/cpu/matmul.h"
 #include "engine/kv_cache.h"
 #include "engine/model.h"
@@ -56,8 +57,10 @@ class Forward {
   void ffn_block(uint32_t layer);
   void norm(const MatrixView<float>& x, const WeightVector& weight, const MatrixView<float>& y);
   void add_residual(const MatrixView<float>& delta, const WeightVector& post_norm);
-  void append_to_cache(uint32_t layer, KvCache& cache);
-  void attend(uint32_t layer, const KvCache& cache);
+  void append_to_cache(uint32_t layer, KvCache& cache, const KeyCenters* centers);
+  void attend(uint32_t layer, const KvCache& cache, const KeyCenters* centers);
+  void find_shifts(const KeyCenters& centers, uint32_t kv_head, const kernels::AttentionArgs& args,
+                   std::span<kernels::AttentionRange> ranges, float* shifts) const;
   uint64_t attention_part_size(uint64_t n_seen) const;
   void merge_parts(size_t n_parts);
   MatrixView<float> batch(const MatrixView<float>& whole) const { return {whole.data, n_, whole.cols, whole.stride}; }
@@ -67,6 +70,7 @@ class Forward {
   Matmul matmul_;
   RopeTable rope_global_, rope_local_;
   size_t alike_batch_ = kernels::kAttentionFewTokens;
+  KeyCenters centers_;
   size_t n_ = 0;  // tokens of the current run
 
   AlignedBuffer memory_;                            // backs the views below
@@ -80,6 +84,7 @@ class Forward {
   MatrixView<float> angles_global_, angles_local_;  // (max_batch, rotary_dim): pairs (cos, sin)
   MatrixView<float> angles_sinks_;                  // likewise, of sink_q_
   MatrixView<float> attention_scratch_;             // (n_threads, scratch of a block of attention)
+  MatrixView<float> shifts_;                        // (n_threads, those of a block's ranges)
   MatrixView<float> part_max_, part_sum_;           // (1, rows): of a split attention, see merge_parts()
   MatrixView<float> part_out_;                      // (rows, head_dim)
   MatrixView<float> logits_;                        // (kMaxLogits, vocab_size)

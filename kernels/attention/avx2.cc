@@ -14,22 +14,22 @@ namespace sain::kernels {
 namespace {
 
 // 6 rows x 16 columns: 12 sums, 2 loads of a panel and a broadcast fill 15 of the 16 registers.
-template <class Row>
-using FlashAvx2 = Flash<Avx2, Row, 6, 1, 4>;
+template <class KeyRow, class ValueRow>
+using FlashAvx2 = Flash<Avx2, KeyRow, ValueRow, 6, 1, 4>;
 
 }  // namespace
 
 void attention_f32_avx2(const AttentionArgs& args) {
-  FlashAvx2<RowF32>::run(args);
+  FlashAvx2<RowF32, RowF32>::run(args);
 }
 void attention_f16_avx2(const AttentionArgs& args) {
-  FlashAvx2<RowF16>::run(args);
+  FlashAvx2<RowF16, RowF16>::run(args);
 }
 void attention_q8_0_avx2(const AttentionArgs& args) {
-  FlashAvx2<RowQ8_0>::run(args);
+  FlashAvx2<RowQ8_0, RowQ8_0>::run(args);
 }
-void attention_q4_0_avx2(const AttentionArgs& args) {
-  FlashAvx2<RowQ4_0>::run(args);
+void attention_q8_0_q4_0_avx2(const AttentionArgs& args) {
+  FlashAvx2<RowQ8_0, RowQ4_0>::run(args);
 }
 
 namespace {

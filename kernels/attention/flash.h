@@ -18,9 +18,9 @@
 namespace sain::kernels {
 namespace {
 
-/// Attention over rows of type Row. S also says how the registers are used: a tile has up to kTileRows rows and
-/// kTilePanels panels, and up to kFewRows rows go without panels.
-template <class S, class Row, size_t kTileRows, size_t kTilePanels, size_t kFewRows>
+/// Attention over rows of types KeyRow and ValueRow. S also says how the registers are used: a tile has up to kTileRows
+/// rows and kTilePanels panels, and up to kFewRows rows go without panels.
+template <class S, class KeyRow, class ValueRow, size_t kTileRows, size_t kTilePanels, size_t kFewRows>
 class Flash {
  public:
   static void run(const AttentionArgs& args) {
@@ -36,10 +36,12 @@ class Flash {
       const AttentionRange& range = args.ranges[i];
       if (range.begin == range.end) continue;
       copy_queries(args, range, s);
+      shift_max(args, range, -1, s);
       for (size_t first = range.begin; first < range.end; first += kAttentionBlock) {
         const size_t n = range.end - first < kAttentionBlock ? range.end - first : kAttentionBlock;
         step(args, range, first, n, s);
       }
+      shift_max(args, range, 1, s);
     }
     finish(args, s);
   }
@@ -62,12 +64,18 @@ class Flash {
     }
   }
 
+  /// All that a row has seen is relative to its max. So scores are shifted by shifting that the other way while the
+  /// range lasts.
+  static void shift_max(const AttentionArgs& args, const AttentionRange& range, float sign, const AttentionScratch& s) {
+    if (range.shift == nullptr) return;
+    for (size_t r = 0; r < args.n_tokens * args.group; ++r) s.max[r] += sign * range.shift[r];
+  }
+
   /// All rows take in the positions [first, first + n).
   static void step(const AttentionArgs& args, const AttentionRange& range, size_t first, size_t n,
                    const AttentionScratch& s) {
-    const size_t offset = (first - range.begin) * args.row_stride;
-    const char* keys = static_cast<const char*>(range.keys) + offset;
-    const char* values = static_cast<const char*>(range.values) + offset;
+    const char* keys = static_cast<const char*>(range.keys) + (first - range.begin) * args.key_stride;
+    const char* values = static_cast<const char*>(range.values) + (first - range.begin) * args.value_stride;
     const size_t n_rows = args.n_tokens * args.group;
     const auto visible = [&](size_t row) { return attention_visible(args, range, row / args.group, first, n); };
     // What a tile's rows see together: the first row sees the earliest position, the last one the latest.
@@ -145,7 +153,7 @@ class Flash {
 
   // ---- many rows: panels and tiles ----
 
-  template <bool kWhole>
+  template <class Row, bool kWhole>
   static F load_element(const char* row, size_t i, size_t head_dim) {
     if (kWhole || i + kLanes <= head_dim) return Row::template load<S>(row, i / 32, i % 32);
     return i < head_dim ? Row::template load_first<S>(row, i / 32, i % 32, head_dim - i) : S::zero();
@@ -157,7 +165,8 @@ class Flash {
     for (size_t i = 0; i < args.head_dim; i += kLanes) {
       F rows[kLanes];
       for (size_t l = 0; l < kLanes; ++l) {
-        rows[l] = kWhole || l < count ? load_element<kWhole>(key + l * args.row_stride, i, args.head_dim) : S::zero();
+        rows[l] =
+            kWhole || l < count ? load_element<KeyRow, kWhole>(key + l * args.key_stride, i, args.head_dim) : S::zero();
       }
       S::transpose(rows);
       const size_t n = kWhole || args.head_dim - i > kLanes ? kLanes : args.head_dim - i;
@@ -170,7 +179,7 @@ class Flash {
   static void pack_keys(const AttentionArgs& args, const char* keys, size_t n, float* panels) {
     for (size_t j = 0; j < n; j += kLanes) {
       float* column = panels + j / kAttentionPanel * args.head_dim * kAttentionPanel + j % kAttentionPanel;
-      const char* key = keys + j * args.row_stride;
+      const char* key = keys + j * args.key_stride;
       if (j + kLanes <= n && args.head_dim % kLanes == 0) {
         pack_key_columns<true>(args, key, kLanes, column);
       } else {
@@ -187,14 +196,14 @@ class Flash {
   static void pack_values(const AttentionArgs& args, const char* values, size_t n, float* panels) {
     const size_t whole = args.head_dim / kLanes * kLanes, padded = attention_padded(args.head_dim);
     for (size_t j = 0; j < n; ++j) {
-      const char* value = values + j * args.row_stride;
+      const char* value = values + j * args.value_stride;
       float* row = panels + j * kAttentionPanel;
       const auto at = [&](size_t i) {
         return row + i / kAttentionPanel * kAttentionBlock * kAttentionPanel + i % kAttentionPanel;
       };
-      for (size_t i = 0; i < whole; i += kLanes) S::store(at(i), load_element<true>(value, i, args.head_dim));
+      for (size_t i = 0; i < whole; i += kLanes) S::store(at(i), load_element<ValueRow, true>(value, i, args.head_dim));
       for (size_t i = whole; i < padded; i += kLanes) {
-        const F x = load_element<false>(value, i, args.head_dim);
+        const F x = load_element<ValueRow, false>(value, i, args.head_dim);
         const size_t n_here = args.head_dim > i ? args.head_dim - i : 0;
         S::store(at(i), S::zero());  // what load_first gives beyond is not for use
         if (n_here != 0) S::store_first(at(i), x, n_here < kLanes ? n_here : kLanes);
@@ -351,7 +360,7 @@ class Flash {
   static void scores_of_few(const AttentionArgs& args, const char* keys, Visible any, const AttentionScratch& s) {
     size_t j = any.begin;
     for (; j + 4 <= any.end; j += 4) {
-      const char* key = keys + j * args.row_stride;
+      const char* key = keys + j * args.key_stride;
       if constexpr (kRows * 4 <= kTileRows * kTilePanels * kPanelVectors) {
         scores_of_keys<kRows, 4>(args, key, 0, s, j);
       } else {  // too many sums for the registers
@@ -359,7 +368,7 @@ class Flash {
         scores_of_keys<kRows / 2, 4>(args, key, (kRows + 1) / 2, s, j);
       }
     }
-    for (; j < any.end; ++j) scores_of_keys<kRows, 1>(args, keys + j * args.row_stride, 0, s, j);
+    for (; j < any.end; ++j) scores_of_keys<kRows, 1>(args, keys + j * args.key_stride, 0, s, j);
   }
 
   /// Rows [row, row + kRows) times the kKeys keys from `key` on, which are the positions from j on.
@@ -374,7 +383,7 @@ class Flash {
     for (size_t i = 0; i < args.head_dim; i += 32) {
       for (size_t l = 0; l < kKeys; ++l) {
         for (size_t c = 0; c < 32; c += kLanes) {
-          const F x = Row::template load<S>(key + l * args.row_stride, i / 32, c);
+          const F x = KeyRow::template load<S>(key + l * args.key_stride, i / 32, c);
           for (size_t r = 0; r < kRows; ++r) {
             sum[r][l] = S::fma(x, S::load(queries + r * args.head_dim + i + c), sum[r][l]);
           }
@@ -429,11 +438,11 @@ class Flash {
       }
     }
     for (size_t j = turn.begin; j < turn.end; ++j) {
-      const char* value = values + j * args.row_stride;
+      const char* value = values + j * args.value_stride;
       F weight[kRows];
       for (size_t r = 0; r < kRows; ++r) weight[r] = S::set1(s.scores[(row + r) * kAttentionBlock + j]);
       for (size_t v = 0; v < kVectors; ++v) {
-        const F x = Row::template load<S>(value, i / 32 + v * kLanes / 32, v * kLanes % 32);
+        const F x = ValueRow::template load<S>(value, i / 32 + v * kLanes / 32, v * kLanes % 32);
         for (size_t r = 0; r < kRows; ++r) sum[r][v] = S::fma(weight[r], x, sum[r][v]);
       }
     }

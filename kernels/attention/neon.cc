@@ -26,7 +26,7 @@ void attention_f16_neon(const AttentionArgs& args) {
 void attention_q8_0_neon(const AttentionArgs& args) {
   FlashNeon<RowQ8_0>::run(args);
 }
-void attention_q4_0_neon(const AttentionArgs& args) {
+void attention_q8_0_q4_0_neon(const AttentionArgs& args) {
   FlashNeon<RowQ4_0>::run(args);
 }
 

@@ -48,12 +48,13 @@ float dot(const float* a, const float* b, size_t n) {
 }
 
 /// One query takes in the positions `seen` of the block whose keys and values are in `s`.
-void step(const AttentionArgs& args, const AttentionScratch& s, const float* query, size_t row, Visible seen) {
+void step(const AttentionArgs& args, const AttentionScratch& s, const float* query, size_t row, Visible seen,
+          float shift_of_scores) {
   float* scores = s.scores;
   float* sums = s.sums + row * args.head_dim;
   float max = s.max[row];
   for (size_t j = seen.begin; j < seen.end; ++j) {
-    float score = args.scale * dot(query, s.keys + j * args.head_dim, args.head_dim);
+    float score = args.scale * dot(query, s.keys + j * args.head_dim, args.head_dim) + shift_of_scores;
     if (args.soft_cap != 0) score = args.soft_cap * tanhf(score / args.soft_cap);
     scores[j] = score;
     if (score > max) max = score;
@@ -87,7 +88,7 @@ void finish(const AttentionArgs& args, const AttentionScratch& s) {
   }
 }
 
-template <class T>
+template <class Key, class Value>
 void attention(const AttentionArgs& args) {
   const size_t n_rows = args.n_tokens * args.group;
   const AttentionScratch s = attention_scratch(args.scratch, n_rows, args.head_dim);
@@ -100,15 +101,16 @@ void attention(const AttentionArgs& args) {
     const AttentionRange& range = args.ranges[r];
     for (size_t first = range.begin; first < range.end; first += kAttentionBlock) {
       const size_t n = range.end - first < kAttentionBlock ? range.end - first : kAttentionBlock;
-      const size_t offset = (first - range.begin) * args.row_stride;
-      convert_rows<T>(static_cast<const char*>(range.keys) + offset, args.row_stride, n, args.head_dim, s.keys);
-      convert_rows<T>(static_cast<const char*>(range.values) + offset, args.row_stride, n, args.head_dim, s.values);
+      const char* keys = static_cast<const char*>(range.keys) + (first - range.begin) * args.key_stride;
+      const char* values = static_cast<const char*>(range.values) + (first - range.begin) * args.value_stride;
+      convert_rows<Key>(keys, args.key_stride, n, args.head_dim, s.keys);
+      convert_rows<Value>(values, args.value_stride, n, args.head_dim, s.values);
       for (size_t row = 0; row < n_rows; ++row) {
         const size_t token = row / args.group;
         const Visible seen = attention_visible(args, range, token, first, n);
         if (seen.begin == seen.end) continue;
         const float* query = range.queries + token * args.query_stride + row % args.group * args.head_dim;
-        step(args, s, query, row, seen);
+        step(args, s, query, row, seen, range.shift == nullptr ? 0 : range.shift[row]);
       }
     }
   }
@@ -147,16 +149,16 @@ int quantum(float x, float inverse, int low, int high) {
 }  // namespace
 
 void attention_f32_scalar(const AttentionArgs& args) {
-  attention<float>(args);
+  attention<float, float>(args);
 }
 void attention_f16_scalar(const AttentionArgs& args) {
-  attention<uint16_t>(args);
+  attention<uint16_t, uint16_t>(args);
 }
 void attention_q8_0_scalar(const AttentionArgs& args) {
-  attention<BlockQ8_0>(args);
+  attention<BlockQ8_0, BlockQ8_0>(args);
 }
-void attention_q4_0_scalar(const AttentionArgs& args) {
-  attention<BlockQ4_0>(args);
+void attention_q8_0_q4_0_scalar(const AttentionArgs& args) {
+  attention<BlockQ8_0, BlockQ4_0>(args);
 }
 
 void attention_store_f32_scalar(const float* x, void* out, size_t n) {

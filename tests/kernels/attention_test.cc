@@ -41,23 +41,25 @@ std::ostream& operator<<(std::ostream& out, const Shape& s) {
 struct Problem {
   Shape shape;
   KvType type;
-  size_t row_bytes, n_rows;
-  std::vector<float> queries, sink_queries;
+  size_t key_bytes, value_bytes, n_rows;
+  std::vector<float> queries, sink_queries, shift, sink_shift;
   std::vector<std::byte> keys, values;  // rows one after the other
 
   Problem(const Shape& s, KvType kv_type) : shape(s), type(kv_type) {
-    row_bytes = kv_row_bytes(type, s.head_dim);
+    key_bytes = kv_row_bytes(key_type(type), s.head_dim);
+    value_bytes = kv_row_bytes(type, s.head_dim);
     n_rows = s.n_tokens * s.group;
     queries = random_floats(n_rows * s.head_dim, 1);
     sink_queries = random_floats(n_rows * s.head_dim, 2);
-    keys = rows(3);
-    values = rows(4);
+    keys = rows(key_type(type), 3);
+    values = rows(type, 4);
   }
 
-  std::vector<std::byte> rows(uint64_t seed) const {
+  std::vector<std::byte> rows(KvType row_type, uint64_t seed) const {
+    const size_t row_bytes = kv_row_bytes(row_type, shape.head_dim);
     std::vector<std::byte> out(shape.n_positions * row_bytes);
     const auto floats = random_floats(shape.n_positions * shape.head_dim, seed);
-    const StoreKvFn store = select_attention(Isa::kScalar).store_for_type(type);
+    const StoreKvFn store = select_attention(Isa::kScalar).store_for_type(row_type);
     for (size_t p = 0; p < shape.n_positions; ++p) {
       store(floats.data() + p * shape.head_dim, out.data() + p * row_bytes, shape.head_dim);
     }
@@ -65,15 +67,16 @@ struct Problem {
   }
 
   std::vector<AttentionRange> ranges() const {
-    const std::vector<AttentionRange> all = {
-        {sink_queries.data(), keys.data(), values.data(), 0, shape.n_sinks, AttentionMask::kCausal},
-        from_to(shape.first, shape.n_positions)};
+    const std::vector<AttentionRange> all = {{sink_queries.data(), keys.data(), values.data(), 0, shape.n_sinks,
+                                              AttentionMask::kCausal, sink_shift.empty() ? nullptr : sink_shift.data()},
+                                             from_to(shape.first, shape.n_positions)};
     return shape.n_sinks != 0 ? all : std::vector<AttentionRange>{all[1]};
   }
 
   AttentionRange from_to(size_t begin, size_t end) const {
-    return {queries.data(),        keys.data() + begin * row_bytes, values.data() + begin * row_bytes, begin, end,
-            AttentionMask::kWindow};
+    return {
+        queries.data(),         keys.data() + begin * key_bytes,       values.data() + begin * value_bytes, begin, end,
+        AttentionMask::kWindow, shift.empty() ? nullptr : shift.data()};
   }
 
   struct Answer {
@@ -92,7 +95,8 @@ struct Problem {
         .group = shape.group,
         .head_dim = shape.head_dim,
         .query_stride = shape.group * shape.head_dim,
-        .row_stride = row_bytes,
+        .key_stride = key_bytes,
+        .value_stride = value_bytes,
         .position = shape.n_positions - shape.n_tokens,
         .window = shape.window,
         .scale = 0.3f,
@@ -108,19 +112,19 @@ struct Problem {
   }
 
   /// What the cache holds.
-  std::vector<double> row(const std::vector<std::byte>& of, size_t p) const {
+  std::vector<double> row(KvType row_type, const std::vector<std::byte>& of, size_t p) const {
     std::vector<double> out(shape.head_dim);
-    const std::byte* bytes = of.data() + p * row_bytes;
+    const std::byte* bytes = of.data() + p * kv_row_bytes(row_type, shape.head_dim);
     for (size_t i = 0; i < shape.head_dim; ++i) {
-      if (type == KvType::kF32) {
+      if (row_type == KvType::kF32) {
         float x;
         std::memcpy(&x, bytes + 4 * i, 4);
         out[i] = double{x};
-      } else if (type == KvType::kF16) {
+      } else if (row_type == KvType::kF16) {
         uint16_t x;
         std::memcpy(&x, bytes + 2 * i, 2);
         out[i] = double{half_to_float(x)};
-      } else if (type == KvType::kQ8_0) {
+      } else if (row_type == KvType::kQ8_0) {
         const auto& block = reinterpret_cast<const BlockQ8_0*>(bytes)[i / 32];
         out[i] = double{half_to_float(block.d)} * block.qs[i % 32];
       } else {
@@ -137,23 +141,24 @@ struct Problem {
     std::vector<double> out(n_rows * shape.head_dim);
     std::vector<std::vector<double>> key_rows, value_rows;
     for (size_t p = 0; p < shape.n_positions; ++p) {
-      key_rows.push_back(row(keys, p));
-      value_rows.push_back(row(values, p));
+      key_rows.push_back(row(key_type(type), keys, p));
+      value_rows.push_back(row(type, values, p));
     }
     for (size_t r = 0; r < n_rows; ++r) {
       std::vector<std::pair<double, size_t>> scores;
-      const auto add = [&](const std::vector<float>& of, size_t p) {
+      const auto add = [&](const std::vector<float>& of, const std::vector<float>& shifts, size_t p) {
         const double* key = key_rows[p].data();
         double score = 0;
         for (size_t i = 0; i < shape.head_dim; ++i) score += double{of[r * shape.head_dim + i]} * key[i];
         score *= 0.3;
+        if (!shifts.empty()) score += double{shifts[r]};
         if (shape.soft_cap != 0) score = double{shape.soft_cap} * std::tanh(score / double{shape.soft_cap});
         scores.push_back({score, p});
       };
       const size_t end = shape.n_positions - shape.n_tokens + r / shape.group + 1;
-      for (size_t p = 0; p < std::min(shape.n_sinks, end); ++p) add(sink_queries, p);
+      for (size_t p = 0; p < std::min(shape.n_sinks, end); ++p) add(sink_queries, sink_shift, p);
       const size_t begin = shape.window != 0 && end > shape.window ? end - shape.window : 0;
-      for (size_t p = std::max(begin, shape.first); p < end; ++p) add(queries, p);
+      for (size_t p = std::max(begin, shape.first); p < end; ++p) add(queries, shift, p);
       double largest = -INFINITY, sum = 0;
       for (const auto& score : scores) largest = std::max(largest, score.first);
       for (auto& score : scores) sum += score.first = std::exp(score.first - largest);
@@ -242,6 +247,29 @@ TEST_P(AttentionTest, SinksAreCausalAndHaveNoWindow) {
   }
 }
 
+TEST_P(AttentionTest, ShiftsOfARangeAreAddedToItsScores) {
+  for (const size_t n_tokens : {1, 20}) {
+    for (const size_t part : {150, 64, 37}) {
+      for (const KvType type : {KvType::kF16, KvType::kQ4_0}) {
+        Shape shape = {64, 3, n_tokens, 150, 90};
+        shape.n_sinks = 4;
+        Problem problem(shape, type);
+        problem.shift = random_floats(problem.n_rows, 5, 30);
+        problem.sink_shift = problem.shift;  // near it, or sinks would be all or nothing
+        for (float& x : problem.sink_shift) x += 1.5f;
+        const auto expected = problem.expected();
+        std::vector<AttentionRange> ranges = {problem.ranges()[0]};
+        for (size_t begin = 0; begin < 150; begin += part) {
+          ranges.push_back(problem.from_to(begin, std::min<size_t>(begin + part, 150)));
+        }
+        const auto out = problem.run(GetParam(), ranges).out;
+        // Shifting a max by 100 and back rounds it to 2^-17 of 1.
+        for (size_t i = 0; i < out.size(); ++i) ASSERT_NEAR(out[i], expected[i], tolerance(shape) + 2e-5) << i;
+      }
+    }
+  }
+}
+
 TEST_P(AttentionTest, PartsMergeToTheWhole) {
   for (const size_t head_dim : {7, 64, 128}) {
     for (const size_t n_tokens : {1, 3, 20}) {
@@ -320,7 +348,7 @@ TEST_P(AttentionTest, NanReachesThoseWhoSeeItOnly) {
           for (const bool in_values : {false, true}) {
             Problem problem({32, group, n_tokens, 100, window}, KvType::kF32);
             const float nan = std::nanf("");
-            std::memcpy((in_values ? problem.values : problem.keys).data() + at * problem.row_bytes, &nan, sizeof(nan));
+            std::memcpy((in_values ? problem.values : problem.keys).data() + at * problem.key_bytes, &nan, sizeof(nan));
             const auto out = problem.run(GetParam(), problem.ranges()).out;
             for (size_t r = 0; r < problem.n_rows; ++r) {
               const size_t end = 100 - n_tokens + r / group + 1;
@@ -385,15 +413,13 @@ TEST_P(AttentionTest, StoreGivesTheScalarBits) {
 }
 
 TEST_P(AttentionTest, QuantizedRowsAreCloseAndNanSpoilsItsBlock) {
-  Problem problem({64, 1, 1, 1}, KvType::kQ8_0);
   for (const auto& [type, steps] : {std::pair{KvType::kQ8_0, 127.0}, {KvType::kQ4_0, 8.0}}) {
-    problem.type = type;
-    problem.row_bytes = kv_row_bytes(type, 64);
+    const Problem problem({64, 1, 1, 1}, type);
+    std::vector<std::byte> bytes(kv_row_bytes(type, 64));
     auto x = random_floats(64, 9);
     const auto store = select_attention(GetParam()).store_for_type(type);
-    problem.keys.resize(problem.row_bytes);
-    store(x.data(), problem.keys.data(), 64);
-    const auto y = problem.row(problem.keys, 0);
+    store(x.data(), bytes.data(), 64);
+    const auto y = problem.row(type, bytes, 0);
     for (size_t i = 0; i < 64; ++i) {
       double largest = 0;
       for (size_t k = 0; k < 32; ++k) largest = std::max(largest, std::abs(double{x[i / 32 * 32 + k]}));
@@ -401,8 +427,8 @@ TEST_P(AttentionTest, QuantizedRowsAreCloseAndNanSpoilsItsBlock) {
       EXPECT_LE(std::abs(y[i] - double{x[i]}), largest / steps * (type == KvType::kQ8_0 ? 0.51 : 1.01));
     }
     x[40] = std::nanf("");
-    store(x.data(), problem.keys.data(), 64);
-    const auto spoilt = problem.row(problem.keys, 0);
+    store(x.data(), bytes.data(), 64);
+    const auto spoilt = problem.row(type, bytes, 0);
     for (size_t i = 0; i < 64; ++i) EXPECT_EQ(std::isnan(spoilt[i]), i >= 32);
   }
 }

@@ -1,6 +1,6 @@
-// What a TinyModel (llama, gemma3) answers, by its equations: slow, in double, with nothing cached or shared with the
-// engine. Streaming is taken at its word (arXiv 2309.17453, section 3.2): a token sees sinks and a window of the whole
-// text, and a position is the place among what is seen.
+// What a TinyModel (llama, qwen2, gemma3) answers, by its equations: slow, in double, with nothing cached or shared
+// with the engine. Streaming is taken at its word (arXiv 2309.17453, section 3.2): a token sees sinks and a window of
+// the whole text, and a position is the place among what is seen.
 #pragma once
 
 #include <cmath>
@@ -31,7 +31,10 @@ class TinyOracle {
   static constexpr size_t kLocalWindow = 16;
 
   TinyOracle(const TinyModel& model, Options options)
-      : model_(model), options_(std::move(options)), is_gemma_(model.prefix.starts_with("gemma")) {}
+      : model_(model),
+        options_(std::move(options)),
+        is_gemma_(model.prefix.starts_with("gemma")),
+        turns_neighbours_(model.prefix.starts_with("llama")) {}
 
   /// The logits after each token.
   std::vector<Row> logits(std::span<const int32_t> tokens) {
@@ -115,7 +118,8 @@ class TinyOracle {
 
   /// q, k or v of each head, normalised where the model does that.
   std::vector<Row> heads(const std::string& name, const Row& x) {
-    const Row all = product(name + ".weight", x);
+    Row all = product(name + ".weight", x);
+    if (model_.tensors.contains(name + ".bias")) add(all, row_of(name + ".bias", 0, all.size()));
     std::vector<Row> result;
     for (auto at = all.begin(); at != all.end(); at += kHeadDim) {
       const Row head(at, at + kHeadDim);
@@ -125,12 +129,12 @@ class TinyOracle {
     return result;
   }
 
-  /// A head turned to `position`: pairs are neighbours in llama, and half a head apart in gemma.
+  /// A head turned to `position`: pairs are neighbours in llama, and half a head apart elsewhere.
   Row turned(const Row& head, double position, double base) const {
     Row result = head;
     for (size_t i = 0; i < kHeadDim / 2; ++i) {
       const double angle = position * std::pow(base, -2.0 * static_cast<double>(i) / kHeadDim);
-      const size_t a = is_gemma_ ? i : 2 * i, b = is_gemma_ ? i + kHeadDim / 2 : 2 * i + 1;
+      const size_t a = turns_neighbours_ ? 2 * i : i, b = turns_neighbours_ ? a + 1 : i + kHeadDim / 2;
       result[a] = head[a] * std::cos(angle) - head[b] * std::sin(angle);
       result[b] = head[a] * std::sin(angle) + head[b] * std::cos(angle);
     }
@@ -176,7 +180,7 @@ class TinyOracle {
 
   TinyModel model_;
   Options options_;
-  bool is_gemma_;
+  bool is_gemma_, turns_neighbours_;
   std::map<size_t, Layer> layers_;
   std::map<std::string, std::vector<Row>> rows_;  // of the weights, in double
 };

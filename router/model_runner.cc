@@ -58,7 +58,8 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   const engine::SessionOptions options = fitted(options_, model);
   const std::time_t now = std::time(nullptr);
   engine::GenerateOptions generate;
-  generate.max_tokens = std::min(member.max_tokens, options.context_length / 2);
+  const uint32_t answer_tokens = std::min(member.max_tokens, options.context_length / 2);
+  generate.max_tokens = options.policy == engine::ContextPolicy::kStream ? member.max_tokens : answer_tokens;
   generate.stop_strings = member.stop_strings;
   generate.sampler = member.sampling;
   if (model.chat_template() == nullptr)
@@ -71,7 +72,7 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   };
   SAIN_ASSIGN_OR_RETURN(
       const ContextWindow window,
-      context.build(member.system_prompt, request, options.context_length - generate.max_tokens, count_tokens));
+      context.build(member.system_prompt, request, options.context_length - answer_tokens, count_tokens));
   SAIN_ASSIGN_OR_RETURN(prompt, render_prompt(model, window.messages, now));
 
   Result<engine::Generation> generation = Error{};

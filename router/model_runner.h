@@ -31,7 +31,8 @@ class ModelRunner {
   Result<std::vector<float>> features(std::string_view text);
 
   /// The answer of member `id`, whose model is `model`, to `request` after the turns of `context`. Half of the
-  /// context is room for the answer at most. Errors: those of ContextManager::build and Session::generate.
+  /// context is room for the answer at most, unless the context is a stream. Errors: those of ContextManager::build and
+  /// Session::generate.
   Result<Answer> answer(SpecialistId id, const engine::Model& model, const ContextManager& context,
                         std::string_view request, std::stop_token stop, engine::TokenSink& sink);
 

@@ -8,13 +8,15 @@
 
 namespace sain::router {
 
-ModelSource gguf_model_source(uint32_t context_length, uint32_t kv_element_bytes, kernels::Isa isa) {
+ModelSource gguf_model_source(uint32_t context_length, engine::KvType kv_type, kernels::Isa isa) {
   ModelSource source;
   source.cost = [=](const std::filesystem::path& file) -> Result<ModelCost> {
     SAIN_ASSIGN_OR_RETURN(const formats::GgufFile gguf, formats::GgufFile::open(file));
     SAIN_ASSIGN_OR_RETURN(const engine::ModelConfig config, engine::ModelConfig::from_metadata(gguf.metadata()));
     const uint64_t n_tokens = std::min(context_length, config.context_length);
-    return ModelCost{gguf.file_bytes(), 2 * n_tokens * config.n_layers * config.kv_dim() * kv_element_bytes};
+    const size_t row_bytes = kernels::kv_row_bytes(kernels::key_type(kv_type), config.head_dim) +
+                             kernels::kv_row_bytes(kv_type, config.head_dim);
+    return ModelCost{gguf.file_bytes(), n_tokens * config.n_layers * config.n_kv_heads * row_bytes};
   };
   source.load = [=](engine::LoadOptions options) -> Result<std::shared_ptr<const engine::Model>> {
     options.isa = isa;

@@ -10,6 +10,7 @@
 #include <stop_token>
 #include <vector>
 
+#include "engine/kv_cache.h"
 #include "engine/model.h"
 #include "formats/result.h"
 #include "router/events.h"
@@ -29,9 +30,9 @@ struct ModelSource {
   std::function<Result<std::shared_ptr<const engine::Model>>(const engine::LoadOptions& options)> load;
 };
 
-/// GGUF files: the cost from their header, for a KV cache of `context_length` tokens, `kv_element_bytes` an element;
-/// loaded with kernels for `isa`.
-ModelSource gguf_model_source(uint32_t context_length, uint32_t kv_element_bytes, kernels::Isa isa);
+/// GGUF files: the cost from their header, for a KV cache of `context_length` tokens in every layer; loaded with
+/// kernels for `isa`.
+ModelSource gguf_model_source(uint32_t context_length, engine::KvType kv_type, kernels::Isa isa);
 
 enum class KeepLoaded { kWhileLeased, kUntilNeeded };
 

@@ -42,22 +42,21 @@ Result<std::filesystem::path> model_file(const Config& config, const MemberConfi
 
 Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const RoutedChatOptions& options) {
   SAIN_ASSIGN_OR_RETURN(const std::vector<std::filesystem::path> files, model_files(config, options.observer));
-  const bool is_exact = options.precision == engine::Precision::kExact;
-  engine::Tuning tuning = options.tuning;
+  engine::SessionOptions session = options.session;
+  if (session.context_length == 0) session.context_length = config.context_length;
   if (const unsigned threads = options.threads ? options.threads : config.threads; threads != 0) {
-    tuning.n_threads = threads;
+    session.tuning.n_threads = threads;
   }
-  std::unique_ptr<RoutedChat> chat(new RoutedChat(config, tuning));
+  std::unique_ptr<RoutedChat> chat(new RoutedChat(config, session.tuning));
   const Registry& registry = chat->registry_;
 
   chat->residency_ = std::make_unique<Residency>(
-      gguf_model_source(config.context_length, is_exact ? 4 : 2, tuning.isa), files, config.memory_budget_bytes,
+      gguf_model_source(session.context_length, session.kv(), session.tuning.isa), files, config.memory_budget_bytes,
       config.unload_after_answer ? KeepLoaded::kWhileLeased : KeepLoaded::kUntilNeeded);
   SAIN_ASSIGN_OR_RETURN(chat->assistant_, chat->residency_->acquire(kAssistant, options.on_status, options.stop));
 
-  SAIN_ASSIGN_OR_RETURN(ModelRunner runner,
-                        ModelRunner::create(registry, chat->pool_, chat->assistant_.model(), config.routing.layer,
-                                            {config.context_length, options.precision, tuning}));
+  SAIN_ASSIGN_OR_RETURN(ModelRunner runner, ModelRunner::create(registry, chat->pool_, chat->assistant_.model(),
+                                                                config.routing.layer, session));
   chat->runner_ = std::make_unique<ModelRunner>(std::move(runner));
   ModelRunner* const run = chat->runner_.get();
 

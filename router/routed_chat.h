@@ -20,9 +20,8 @@
 namespace sain::router {
 
 struct RoutedChatOptions {
-  engine::Precision precision = engine::Precision::kFast;
-  engine::Tuning tuning = {};
-  unsigned threads = 0;  // 0: what the configuration says, or the tuning where it says nothing
+  engine::SessionOptions session = {};  // context_length 0: what the configuration says
+  unsigned threads = 0;                 // 0: what the configuration says, or session.tuning where it says nothing
   Retrain retrain = Retrain::kIfStale;
   std::stop_token stop = {};       // ends the load and the training with kCancelled
   StatusSink on_status = {};       // while the assistant loads

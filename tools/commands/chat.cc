@@ -212,6 +212,10 @@ void add_chat_command(CLI::App& app, int& exit_code) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("chat", "Talk to the assistant, which brings in specialists");
   add_routed_options(*command, options->routed);
+  CLI::Option* context =
+      command->add_option("--ctx", options->routed.context, "Context in tokens (default: what the configuration says)");
+  context->check(in_range(128u, 1u << 30))->type_name("N");
+  add_stream_options(*command, options->routed.run, context);
   command->add_flag("--json", options->json, "Requests from standard input, a line each; events as lines of JSON");
   command->footer(
       "On a terminal: line editing, history, /help. From a pipe: each line is a request.\n"

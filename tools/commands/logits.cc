@@ -49,11 +49,9 @@ Status logits(const Options& options) {
   SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded,
                         load_model(options.model, options.run.packing(), tuning.isa, interrupt.token()));
   engine::ThreadPool pool(tuning);
-  SAIN_ASSIGN_OR_RETURN(engine::Session session,
-                        engine::Session::create(*loaded.model, pool,
-                                                {.context_length = static_cast<uint32_t>(tokens.size()),
-                                                 .precision = options.run.precision(),
-                                                 .tuning = tuning}));
+  SAIN_ASSIGN_OR_RETURN(
+      engine::Session session,
+      engine::Session::create(*loaded.model, pool, options.run.session(static_cast<uint32_t>(tokens.size()), tuning)));
   SAIN_ASSIGN_OR_RETURN(const std::span<const float> next, session.prefill(tokens, interrupt.token()));
   std::vector<Candidate> candidates;
   engine::collect_top_k(next, options.top, loaded.model->kernels().reduce, candidates);

@@ -18,6 +18,13 @@
 namespace sain::tools {
 namespace {
 
+struct KvTypeName {
+  std::string_view name;
+  engine::KvType type;
+};
+constexpr KvTypeName kKvTypes[] = {
+    {"f16", engine::KvType::kF16}, {"q8", engine::KvType::kQ8_0}, {"q4", engine::KvType::kQ4_0}};
+
 /// All of `text` as a number of T, or nothing.
 template <class T>
 std::optional<T> parse_number(std::string_view text) {
@@ -39,9 +46,6 @@ Status RunOptions::check() const {
   if (device != "cpu") {
     return make_error(ErrorCode::kUnsupported, "--device {} is not available in this build; there is: cpu", device);
   }
-  if (kv != "f16") {
-    return make_error(ErrorCode::kUnsupported, "--kv {} is not available in this build; there is: f16", kv);
-  }
   return {};
 }
 
@@ -55,6 +59,8 @@ engine::Tuning RunOptions::tuning() const {
 
 engine::SessionOptions RunOptions::session(uint32_t context_length, const engine::Tuning& tuning) const {
   engine::SessionOptions options = {.context_length = context_length, .precision = precision(), .tuning = tuning};
+  const auto type = std::ranges::find(kKvTypes, kv, &KvTypeName::name);
+  if (type != std::end(kKvTypes)) options.kv_type = type->type;
   if (window != 0) {
     options.context_length = sinks + window;
     options.policy = engine::ContextPolicy::kStream;
@@ -74,15 +80,18 @@ void add_run_options(CLI::App& command, RunOptions& options) {
 
 void add_backend_options(CLI::App& command, RunOptions& options) {
   command.add_option("--device", options.device, "Where to compute: cpu")->capture_default_str()->type_name("DEVICE");
-  CLI::Option* kv = command.add_option("--kv", options.kv, "Type of the KV cache: f16")->type_name("TYPE");
-  kv->capture_default_str();
-  command.add_flag("--exact", options.exact, "Reference precision: fp32 activations and KV cache; slower")
-      ->excludes(kv);
+  command
+      .add_option("--kv", options.kv,
+                  "Type of the KV cache: f16, q8 (half of its memory), q4 (keys in 8 bits, values in 4: two fifths) "
+                  "(default: f16, or with --exact fp32)")
+      ->check(CLI::IsMember({"f16", "q8", "q4"}).description(""))
+      ->type_name("TYPE");
+  command.add_flag("--exact", options.exact, "Reference precision: fp32 activations and KV cache; slower");
   command.add_flag("--no-sidecar", options.no_sidecar,
                    "Pack the weights into memory at each load, with no file of them beside the model");
 }
 
-void add_stream_options(CLI::App& command, RunOptions& options, CLI::Option* context) {
+CLI::Option* add_stream_options(CLI::App& command, RunOptions& options, CLI::Option* context) {
   CLI::Option* window = command.add_option(
       "--window", options.window, "Go on without end: keep the newest W tokens and the sinks, forget those between");
   window->check(in_range(1u, 1u << 30))->type_name("W");
@@ -92,6 +101,7 @@ void add_stream_options(CLI::App& command, RunOptions& options, CLI::Option* con
       ->capture_default_str()
       ->type_name("N")
       ->needs(window);
+  return window;
 }
 
 void add_model_option(CLI::App& command, std::string& model) {

@@ -29,7 +29,7 @@ CLI::Validator in_range(T low, T high) {
 struct RunOptions {
   unsigned threads = 0;  // 0: what the tuning says
   std::string device = "cpu";
-  std::string kv = "f16";
+  std::string kv;  // empty: by precision
   bool exact = false;
   bool no_sidecar = false;
   uint32_t sinks = 4;
@@ -58,8 +58,9 @@ void add_run_options(CLI::App& command, RunOptions& options);
 /// The same without -t.
 void add_backend_options(CLI::App& command, RunOptions& options);
 
-/// --sinks, --window. `context`: the option that says how long the context is, which then is theirs; or nullptr.
-void add_stream_options(CLI::App& command, RunOptions& options, CLI::Option* context);
+/// --sinks, --window; returns the latter. `context`: the option that says how long the context is, which they do too;
+/// or nullptr.
+CLI::Option* add_stream_options(CLI::App& command, RunOptions& options, CLI::Option* context);
 
 /// -m: a path or a name of the catalogue.
 void add_model_option(CLI::App& command, std::string& model);

@@ -31,8 +31,7 @@ Result<std::unique_ptr<router::RoutedChat>> open_routed_chat(const RoutedOptions
   ProgressBar loading("Loading " + config.assistant.name);
   ProgressBar training("Training the router");
   router::RoutedChatOptions chat_options;
-  chat_options.precision = options.run.precision();
-  chat_options.tuning = options.run.tuning();
+  chat_options.session = options.run.session(options.context, options.run.tuning());
   chat_options.threads = options.run.threads;
   chat_options.retrain = retrain;
   chat_options.stop = std::move(stop);

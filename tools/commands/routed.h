@@ -19,6 +19,7 @@ namespace sain::tools {
 struct RoutedOptions {
   std::string config;  // empty: see find_config()
   RunOptions run;
+  uint32_t context = 0;  // 0: the configuration's
 };
 
 /// --config, and the options of running models.

@@ -6,12 +6,6 @@
 namespace sain::engine {
 namespace {
 
-Result<KvRows> allocate(const KvLayout& layout, const KvLayout::Group& group, uint64_t n_slots) {
-  const size_t bytes = size_t{group.n_layers} * layout.n_kv_heads * n_slots * (layout.key_bytes + layout.value_bytes);
-  SAIN_ASSIGN_OR_RETURN(AlignedBuffer memory, AlignedBuffer::allocate(bytes, "the KV cache"));
-  return KvRows{std::move(memory), n_slots};
-}
-
 KvLayout layout_of(const ModelConfig& config, const KvCacheOptions& options) {
   KvLayout layout = {.type = options.type,
                      .n_kv_heads = config.n_kv_heads,
@@ -28,29 +22,23 @@ KvLayout layout_of(const ModelConfig& config, const KvCacheOptions& options) {
   return layout;
 }
 
-struct RowPair {
-  std::byte* key;
-  std::byte* value;
-};
-
-/// `head` counts those of all the group's layers.
-RowPair row_pair(const KvLayout& layout, const KvRows& rows, size_t head, size_t slot) {
-  std::byte* keys = rows.memory.as<std::byte>() + head * rows.n_slots * (layout.key_bytes + layout.value_bytes);
-  return {keys + slot * layout.key_bytes, keys + rows.n_slots * layout.key_bytes + slot * layout.value_bytes};
-}
+/// How far back a shared prefix of a layer with a window can be cut: enough for a chat template's end of an answer.
+constexpr uint64_t kRewind = 64;
 
 }  // namespace
 
 Result<KvCache> KvCache::create(const ModelConfig& config, const KvCacheOptions& options) {
   SAIN_CHECK(options.max_length != KvCacheOptions::kEndless || options.rule.window != 0);
   KvCache cache;
-  cache.prefix_.layout = layout_of(config, options);
+  cache.layout_ = layout_of(config, options);
+  cache.prefix_.layout = cache.layout_.of_prefix();
   cache.max_length_ = options.max_length;
-  for (const KvLayout::Group& group : cache.layout().groups) {
+  for (size_t group = 0; group < cache.layout_.groups.size(); ++group) {
+    const KvRule& rule = cache.layout_.groups[group].rule;
     // What a batch sees: its own positions, and those that its first one sees before itself.
-    const uint64_t seen = group.rule.window == 0 ? UINT64_MAX : uint64_t{group.rule.window} + options.max_batch - 1;
-    const uint64_t n_sinks = group.rule.n_sinks, size = std::min(options.max_length, seen);
-    SAIN_ASSIGN_OR_RETURN(KvRows rows, allocate(cache.layout(), group, n_sinks + size));
+    const uint64_t seen = rule.window == 0 ? UINT64_MAX : uint64_t{rule.window} + options.max_batch - 1;
+    const uint64_t n_sinks = rule.n_sinks, size = std::min(options.max_length, seen);
+    SAIN_ASSIGN_OR_RETURN(KvRows rows, KvRows::allocate(cache.layout_, group, n_sinks + size));
     cache.rings_.push_back({std::move(rows), n_sinks, size});
   }
   return cache;
@@ -66,13 +54,11 @@ void KvCache::store(const kernels::Attention& kernels, uint32_t layer, uint64_t 
                     const float* value) {
   const kernels::StoreKvFn store_key = kernels.store_for_type(kernels::key_type(type()));
   const kernels::StoreKvFn store_value = kernels.store_for_type(type());
-  const auto [group, index] = layout().layers[layer];
-  const Ring& ring = rings_[group];
-  const size_t head_dim = layout().head_dim, n_kv_heads = layout().n_kv_heads;
-  for (size_t head = 0; head < n_kv_heads; ++head) {
-    const RowPair rows = row_pair(layout(), ring.rows, index * n_kv_heads + head, ring.slot(position));
-    store_key(key + head * head_dim, rows.key, head_dim);
-    store_value(value + head * head_dim, rows.value, head_dim);
+  const Ring& ring = rings_[layout_.layers[layer].group];
+  for (uint32_t head = 0; head < layout_.n_kv_heads; ++head) {
+    const KvRows::Pair rows = ring.rows.at(layout_, layout_.head(layer, head), ring.slot(position));
+    store_key(key + head * layout_.head_dim, rows.key, layout_.head_dim);
+    store_value(value + head * layout_.head_dim, rows.value, layout_.head_dim);
   }
 }
 
@@ -81,19 +67,11 @@ void KvCache::advance(size_t n_positions) {
   reached_ = std::max(reached_, length_);
 }
 
-KvCache::Run KvCache::run(uint32_t layer, uint32_t kv_head, uint64_t begin, uint64_t end) const {
-  const auto [group, index] = layout().layers[layer];
-  const size_t head = size_t{index} * layout().n_kv_heads + kv_head;
-  const auto run_of = [&](const KvRows& rows, uint64_t slot, uint64_t run_end) -> Run {
-    const auto [keys, values] = row_pair(layout(), rows, head, slot);
-    return {keys, values, begin, std::min(end, run_end)};
-  };
-  for (const KvPrefix::Piece& piece : prefix_.pieces) {
-    const KvSegment::Part& part = piece.segment->parts[group];
-    if (begin < piece.end) return run_of(part.rows, begin - part.begin, piece.end);
-  }
-  const Ring& ring = rings_[group];
-  return run_of(ring.rows, ring.slot(begin), ring.run_end(begin));
+KvRun KvCache::run(uint32_t layer, uint32_t kv_head, uint64_t begin, uint64_t end) const {
+  if (const std::optional<KvRun> shared = prefix_.run(layer, kv_head, begin, end)) return *shared;
+  const Ring& ring = rings_[layout_.layers[layer].group];
+  const auto [keys, values] = ring.rows.at(layout_, layout_.head(layer, kv_head), ring.slot(begin));
+  return {keys, values, begin, std::min(end, ring.run_end(begin))};
 }
 
 bool KvCache::truncate(uint64_t n_positions) {
@@ -101,10 +79,7 @@ bool KvCache::truncate(uint64_t n_positions) {
   for (size_t group = 0; group < rings_.size(); ++group) {
     if (!keeps(group, n_positions)) return false;
   }
-  std::vector<KvPrefix::Piece>& pieces = prefix_.pieces;
-  while (pieces.size() > 1 && pieces[pieces.size() - 2].end >= n_positions) pieces.pop_back();
-  if (!pieces.empty()) pieces.back().end = std::min(pieces.back().end, n_positions);
-  if (n_positions == 0) pieces.clear();
+  prefix_.truncate(std::min(n_positions, prefix_.length()));
   length_ = n_positions;
   if (length_ == prefix_.length()) reached_ = length_;
   return true;
@@ -112,24 +87,18 @@ bool KvCache::truncate(uint64_t n_positions) {
 
 /// Whether all that the position after the first n_positions sees is still there.
 bool KvCache::keeps(size_t group, uint64_t n_positions) const {
-  const uint64_t begin = layout().groups[group].rule.window_begin(n_positions);
-  uint64_t shared = 0;
-  for (const KvPrefix::Piece& piece : prefix_.pieces) {
-    const uint64_t first = std::max(begin, shared);
-    shared = std::min(piece.end, n_positions);
-    if (first < shared && first < piece.segment->parts[group].begin) return false;
-  }
+  const uint64_t begin = layout_.groups[group].rule.window_begin(n_positions);
+  if (!prefix_.keeps(group, begin, std::min(n_positions, prefix_.length()))) return false;
   const Ring& ring = rings_[group];
-  const uint64_t first = std::max({begin, shared, ring.n_sinks});
+  const uint64_t first = std::max({begin, prefix_.length(), ring.n_sinks});
   return first >= n_positions || first + ring.size >= reached_;
 }
 
 Result<KvPrefix> KvCache::share() {
-  for (const auto& [rule, n_layers] : layout().groups) {
-    if (rule.n_sinks != 0 && length_ > uint64_t{rule.n_sinks} + rule.window) {
-      return make_error(ErrorCode::kInvalidArgument, "a stream of {} tokens has forgotten some: {} would be complete",
-                        length_, rule.n_sinks + rule.window);
-    }
+  const auto& [window, n_sinks] = layout_.rule;
+  if (window != 0 && length_ > uint64_t{n_sinks} + window) {
+    return make_error(ErrorCode::kInvalidArgument, "a stream of {} tokens has forgotten some: {} would be complete",
+                      length_, n_sinks + window);
   }
   if (length_ == prefix_.length()) return prefix_;
   if (prefix_.pieces.size() < kMaxPieces) {
@@ -143,32 +112,20 @@ Result<KvPrefix> KvCache::share() {
   return prefix_;
 }
 
-/// The positions from `begin` on, of each group those that later positions see.
+/// The positions from `begin` on, of each group those that later positions see, and kRewind more where they are there.
 Result<std::shared_ptr<const KvSegment>> KvCache::copy_from(uint64_t begin) const {
-  auto segment = std::make_shared<KvSegment>();
-  for (const KvLayout::Group& group : layout().groups) {
-    const uint64_t first = group.rule.n_sinks != 0 ? begin : std::max(begin, group.rule.window_begin(length_));
-    SAIN_ASSIGN_OR_RETURN(KvRows rows, allocate(layout(), group, length_ - first));
-    segment->parts.push_back({first, std::move(rows)});
+  std::vector<uint64_t> firsts;
+  for (size_t group = 0; group < layout_.groups.size(); ++group) {
+    const uint64_t seen = prefix_.layout.groups[group].rule.window_begin(length_);
+    const uint64_t overwritten = reached_ - std::min(reached_, rings_[group].size);
+    const uint64_t kept = overwritten > prefix_.length() ? overwritten : prefix_.first_kept(group);
+    firsts.push_back(std::max(begin, std::min(seen, std::max(kept, seen - std::min(seen, kRewind)))));
   }
-  for (uint32_t layer = 0; layer < layout().layers.size(); ++layer) {
-    const auto [group, index] = layout().layers[layer];
-    const auto& [first, rows] = segment->parts[group];
-    for (uint32_t kv_head = 0; kv_head < layout().n_kv_heads; ++kv_head) {
-      for (uint64_t at = first; at < length_;) {
-        const Run from = run(layer, kv_head, at, length_);
-        const RowPair to = row_pair(layout(), rows, index * layout().n_kv_heads + kv_head, at - first);
-        std::memcpy(to.key, from.keys, (from.end - at) * key_bytes());
-        std::memcpy(to.value, from.values, (from.end - at) * value_bytes());
-        at = from.end;
-      }
-    }
-  }
-  return segment;
+  return KvSegment::copy(layout_, firsts, length_, [this](auto... where) { return run(where...); });
 }
 
 bool KvCache::adopt(const KvPrefix& prefix) {
-  if (prefix.length() > max_length_ || !(prefix.layout == layout())) return false;
+  if (prefix.length() > max_length_ || !(prefix.layout == prefix_.layout)) return false;
   prefix_ = prefix;
   length_ = reached_ = prefix.length();
   return true;

@@ -2,15 +2,14 @@
 
 #include <sys/mman.h>
 
-#include <chrono>
 #include <span>
 #include <string_view>
 #include <unordered_set>
 
 #include "engine/cache_dir.h"
+#include "engine/model_identity.h"
 #include "engine/thread_pool.h"
 #include "formats/gguf_writer.h"
-#include "formats/sha256.h"
 #include "kernels/pack/pack.h"
 
 namespace sain::engine {
@@ -24,24 +23,6 @@ using formats::Metadata;
 constexpr const char* kArchitecture = "sain-packed";
 constexpr uint32_t kVersion = 1;       // of kernels/packed.h
 constexpr uint32_t kAlignment = 4096;  // a tensor begins a page
-constexpr size_t kSampleBytes = 256;   // of each tensor, for the fingerprint
-
-/// What a sidecar must agree with: the tensors' names, types and shapes, and the beginning of each one's data.
-std::string fingerprint(const GgufFile& source) {
-  formats::Sha256 hash;
-  for (const formats::TensorInfo& tensor : source.tensors()) {
-    hash.update(std::as_bytes(std::span(tensor.name)));
-    hash.update(std::as_bytes(std::span(&tensor.dtype, 1)));
-    hash.update(std::as_bytes(std::span(tensor.shape)));
-    hash.update(std::span(tensor.data, std::min(tensor.bytes, kSampleBytes)));
-  }
-  return hash.hex();
-}
-
-int64_t modified(const fs::path& path) {
-  std::error_code error;
-  return fs::last_write_time(path, error).time_since_epoch() / std::chrono::nanoseconds(1);
-}
 
 /// The matrices that have a packed form, each once.
 std::vector<WeightMatrix*> packable(Weights& weights) {
@@ -77,14 +58,13 @@ void pack_groups(const WeightMatrix& m, size_t first, std::span<std::byte> out, 
 }
 
 /// Whether `sidecar` was made from `source` as it is now, of the layout that this program reads.
-bool belongs(const GgufFile& sidecar, const GgufFile& source, const std::string& print,
-             const std::vector<WeightMatrix*>& matrices) {
+bool belongs(const GgufFile& sidecar, const ModelIdentity& source, const std::vector<WeightMatrix*>& matrices) {
   const Metadata& m = sidecar.metadata();
   const auto is = [](auto result, auto expected) { return result && *result == expected; };
   if (!is(m.string("general.architecture"), std::string_view(kArchitecture)) ||
-      !is(m.u32("sain.packed.version"), kVersion) || !is(m.u64("sain.packed.source.bytes"), source.file_bytes()) ||
-      !is(m.string("sain.packed.source.modified"), std::string_view(std::to_string(modified(source.path())))) ||
-      !is(m.string("sain.packed.source.fingerprint"), std::string_view(print))) {
+      !is(m.u32("sain.packed.version"), kVersion) || !is(m.u64("sain.packed.source.bytes"), source.bytes) ||
+      !is(m.string("sain.packed.source.modified"), std::string_view(std::to_string(source.modified))) ||
+      !is(m.string("sain.packed.source.fingerprint"), std::string_view(source.fingerprint))) {
     return false;
   }
   for (const WeightMatrix* matrix : matrices) {
@@ -97,14 +77,14 @@ bool belongs(const GgufFile& sidecar, const GgufFile& source, const std::string&
   return true;
 }
 
-Status write_sidecar(const fs::path& path, const GgufFile& source, const std::string& print,
-                     const std::vector<WeightMatrix*>& matrices, const PackOptions& options, ThreadPool& pool) {
+Status write_sidecar(const fs::path& path, const ModelIdentity& source, const std::vector<WeightMatrix*>& matrices,
+                     const PackOptions& options, ThreadPool& pool) {
   GgufWriter writer;
   writer.set("general.architecture", kArchitecture);
   writer.set("sain.packed.version", kVersion);
-  writer.set("sain.packed.source.bytes", source.file_bytes());
-  writer.set("sain.packed.source.modified", std::to_string(modified(source.path())));
-  writer.set("sain.packed.source.fingerprint", print);
+  writer.set("sain.packed.source.bytes", source.bytes);
+  writer.set("sain.packed.source.modified", std::to_string(source.modified));
+  writer.set("sain.packed.source.fingerprint", source.fingerprint);
   for (const WeightMatrix* m : matrices) {
     writer.add_tensor(m->name, m->dtype, {m->cols * kernels::kPackedRows, kernels::packed_groups(m->rows)},
                       [m, &pool](uint64_t first, std::span<std::byte> out) { pack_groups(*m, first, out, pool); });
@@ -135,16 +115,16 @@ Result<PackedWeights> PackedWeights::create(const GgufFile& source, Weights& wei
   if (matrices.empty() || options.packing == Packing::kNone) return out;
   for (const WeightMatrix* m : matrices) out.bytes_ += packed_bytes(*m);
 
-  std::string print;
+  ModelIdentity identity;
   std::vector<fs::path> paths;  // best first
   if (options.packing == Packing::kSidecar) {
-    print = fingerprint(source);
-    const std::string name = source.path().filename().string() + "." + print.substr(0, 16) + ".packed";
+    identity = ModelIdentity::of(source);
+    const std::string name = source.path().filename().string() + "." + identity.fingerprint.substr(0, 16) + ".packed";
     paths = {sidecar_path(source.path()), cache_dir() / "packed" / name};
   }
   const auto use = [&](const fs::path& path) {
     auto file = GgufFile::open(path);
-    if (!file || !belongs(*file, source, print, matrices)) return false;
+    if (!file || !belongs(*file, identity, matrices)) return false;
     out.file_ = *std::move(file);
     for (WeightMatrix* m : matrices) m->packed = out.file_->find_tensor(m->name)->data;
     return true;
@@ -158,7 +138,7 @@ Result<PackedWeights> PackedWeights::create(const GgufFile& source, Weights& wei
   for (const fs::path& path : paths) {
     std::error_code ignored;  // the write says it better
     if (path != paths.front()) fs::create_directories(path.parent_path(), ignored);
-    const Status written = write_sidecar(path, source, print, matrices, options, pool);
+    const Status written = write_sidecar(path, identity, matrices, options, pool);
     if (written && use(path)) return out;
     if (!written && written.error().code == ErrorCode::kCancelled) return written.error();
     if (!written) reasons += (reasons.empty() ? "" : "; ") + written.error().message;

@@ -18,6 +18,13 @@ using formats::StreamDecoder;
 
 constexpr uint32_t kDefaultContext = 4096;
 
+/// FNV-1a, a token at a time, of `tokens` that come after those of `before`.
+constexpr uint64_t kNoTokens = 0xcbf29ce484222325;
+uint64_t hash(std::span<const Token> tokens, uint64_t before = kNoTokens) {
+  for (const Token token : tokens) before = (before ^ static_cast<uint32_t>(token)) * 0x100000001b3;
+  return before;
+}
+
 double ms_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
@@ -55,6 +62,9 @@ struct Session::State {
   size_t n_true = 0;   // those that have been generated since
   MatrixView<float> rows = {};
 
+  PrefixKey prefix_key = {};       // empty without options.prefixes
+  uint64_t beginning = kNoTokens;  // a hash of all n_tokens, forgotten ones too
+
   std::optional<KvCache> probe = {};  // for hidden_state(), taken when first needed
   uint32_t probe_layers = 0;
 
@@ -79,8 +89,18 @@ struct Session::State {
     return {};
   }
 
+  /// Forgets all, and takes over the history of what the cache holds now.
+  void restart(std::span<const Token> tokens) {
+    history.clear();
+    n_tokens = 0;
+    beginning = kNoTokens;
+    is_pending = false;
+    record(tokens);
+  }
+
   void record(std::span<const Token> tokens) {
     n_tokens += tokens.size();
+    beginning = hash(tokens, beginning);
     history.insert(history.end(), tokens.begin(), tokens.end());
     if (history.size() > options.context_length) {
       // Moves the window, which for 4 bytes a token costs nothing beside attention to it.
@@ -138,6 +158,24 @@ struct Session::State {
     return {rows.row(n_true), model->config().vocab_size};
   }
 
+  struct Kept {
+    std::vector<Token> tokens;
+    KvPrefix prefix;
+  };
+
+  /// Puts what the cache holds into the store's memory. Nothing where that is not wanted, or tokens are forgotten.
+  std::optional<Kept> keep(Keep where) {
+    const uint64_t length = cache.length();
+    if (options.prefixes == nullptr || where == Keep::kNowhere || length == 0) return std::nullopt;
+    auto prefix = cache.share();
+    if (!prefix) return std::nullopt;
+    Kept kept = {{history.begin(), history.begin() + static_cast<ptrdiff_t>(length)}, *std::move(prefix)};
+    options.prefixes->put(prefix_key, kept.tokens, kept.prefix);
+    return kept;
+  }
+
+  void save(const Kept& kept) const { options.prefixes->save(prefix_key, kept.tokens, kept.prefix); }
+
   /// Forgets what was drafted and has not been generated. The first n_known of `draft` are what was.
   void end_draft(size_t n_known) {
     lookup.observe(std::span(draft).first(n_known));
@@ -182,6 +220,10 @@ Result<Session> Session::create(const Model& model, ThreadPool& pool, const Sess
         State{.model = &model, .options = options, .forward = std::move(forward), .cache = std::move(cache)});
     state->history.reserve(options.context_length + (is_stream ? state->forward.max_batch() : 0));
     state->batch.reserve(state->forward.max_batch());
+    if (options.prefixes != nullptr) {
+      const bool is_exact = options.precision == Precision::kExact;
+      state->prefix_key = PrefixKey::of(ModelIdentity::of(model.file()), is_exact, state->cache.layout());
+    }
     return Session(std::move(state));
   } catch (const std::bad_alloc&) {
     return make_error(ErrorCode::kResourceExhausted, "not enough memory for a session of {} tokens",
@@ -206,6 +248,7 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
 
   const auto start = std::chrono::steady_clock::now();
   std::optional<std::span<float>> logits = s.append(tokens, stop);
+  const std::optional<State::Kept> kept = logits ? s.keep(options.keep_prompt) : std::nullopt;
   result.timings.prefill_tokens = static_cast<uint32_t>(tokens.size());
   result.timings.prefill_ms = ms_since(start);
   const auto decode_start = std::chrono::steady_clock::now();
@@ -245,10 +288,27 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
     result.timings.decode_passes += s.n_true == 0;
   }
   s.end_draft(s.n_true);
+  if (kept && options.keep_prompt == Keep::kDisk) s.save(*kept);  // not while somebody waits for a token
   emit(stop_strings.push(decoder.flush()));
   emit(stop_strings.flush());
   result.timings.decode_ms = ms_since(decode_start);
   return result;
+}
+
+uint64_t Session::resume(std::span<const Token> prompt) {
+  State& s = *state_;
+  const std::span<const Token> known = prompt.first(prompt.size() - std::min<size_t>(prompt.size(), 1));
+  const bool continues = s.n_tokens <= known.size() && hash(known.first(s.n_tokens)) == s.beginning;
+  if (!continues) truncate(static_cast<uint64_t>(std::ranges::mismatch(known, s.history).in1 - known.begin()));
+  if (s.options.prefixes == nullptr) return s.n_tokens;
+  const auto found = s.options.prefixes->find(s.prefix_key, known, s.n_tokens + 1);
+  if (found && s.cache.adopt(*found)) s.restart(known.first(found->length()));
+  return s.n_tokens;
+}
+
+void Session::keep(Keep where) {
+  const std::optional<State::Kept> kept = state_->keep(where);
+  if (kept && where == Keep::kDisk) state_->save(*kept);
 }
 
 Result<std::span<const float>> Session::prefill(std::span<const Token> tokens, std::stop_token stop) {
@@ -312,9 +372,7 @@ void Session::truncate(uint64_t n_tokens) {
   const bool has_forgotten = s.history.size() < s.n_tokens;
   if (has_forgotten || !s.cache.truncate(n_tokens)) n_tokens = 0;
   s.cache.truncate(n_tokens);
-  s.history.resize(n_tokens);
-  s.n_tokens = n_tokens;
-  s.is_pending = false;
+  s.restart(std::vector<Token>(s.history.begin(), s.history.begin() + static_cast<ptrdiff_t>(n_tokens)));
 }
 
 uint64_t Session::n_tokens() const {

@@ -13,6 +13,7 @@
 
 #include "engine/kv_cache.h"
 #include "engine/model.h"
+#include "engine/prefix_store.h"
 #include "engine/sampler.h"
 #include "engine/thread_pool.h"
 #include "engine/tuning.h"
@@ -31,6 +32,13 @@ enum class ContextPolicy {
   kStream,  // nothing: the first n_sinks tokens and the newest ones are kept, those between are forgotten
 };
 
+/// Where what a session has computed of a prompt is kept for others that begin alike.
+enum class Keep {
+  kNowhere,
+  kMemory,  // of the PrefixStore
+  kDisk,    // and in a snapshot
+};
+
 struct SessionOptions {
   uint32_t context_length = 0;  // in tokens; 0: the model's own, at most 4096
   Precision precision = Precision::kFast;
@@ -38,6 +46,7 @@ struct SessionOptions {
   std::optional<KvType> kv_type = {};  // default: by precision
   ContextPolicy policy = ContextPolicy::kStop;
   uint32_t n_sinks = 4;  // kStream: of the context; the rest is the window. 0: none, which few models bear
+  std::shared_ptr<PrefixStore> prefixes = {};  // shared with other sessions, of any models; may be empty
 
   KvType kv() const { return kv_type.value_or(precision == Precision::kExact ? KvType::kF32 : KvType::kF16); }
 };
@@ -51,6 +60,7 @@ struct GenerateOptions {
   std::vector<std::string> stop_strings = {};  // not part of the text that comes out
   SamplerOptions sampler = {};
   Speculation speculation = Speculation::kPromptLookup;
+  Keep keep_prompt = Keep::kNowhere;  // only with SessionOptions::prefixes
 };
 
 enum class FinishReason { kStop, kLength, kContext, kCancelled };  // kContext: not with ContextPolicy::kStream
@@ -88,6 +98,11 @@ class Session {
   Session& operator=(Session&&) noexcept;
   ~Session();
 
+  /// Makes the conversation a beginning of `prompt`, the longest that is known: of itself, of what other sessions have
+  /// kept, or of a snapshot. At least the prompt's last token is left to be appended. A stream that has forgotten
+  /// tokens goes on where `prompt` continues it. Returns n_tokens().
+  uint64_t resume(std::span<const Token> prompt);
+
   /// Appends `tokens`, then generates. Errors: kInvalidArgument (an id outside the vocabulary, no tokens at all),
   /// kResourceExhausted (the prompt does not fit into the context). A stop request is not an error: what was
   /// generated so far comes back with FinishReason::kCancelled, within one layer of a batch.
@@ -104,6 +119,10 @@ class Session {
   /// The mean over positions of the hidden state after `n_layers` layers (d_model), computed from scratch without
   /// touching the conversation. `tokens` must fit the context.
   Result<std::vector<float>> hidden_state(std::span<const Token> tokens, uint32_t n_layers);
+
+  /// Keeps what it holds for other sessions that begin alike, unless it is a stream that has forgotten some of it. What
+  /// goes wrong is a warning of the store.
+  void keep(Keep where);
 
   void reset();  // forgets the conversation, keeps the memory
   /// Forgets all but the first `n_tokens`; nothing where there are no more. Forgets everything where what these tokens

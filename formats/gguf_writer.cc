@@ -229,7 +229,8 @@ Result<std::filesystem::path> GgufWriter::write(const std::filesystem::path& pat
   std::vector<AtomicFile> files;  // named only when all are whole
   uint64_t done_bytes = 0;
   for (const Part& part : lay_out(options)) {
-    SAIN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(part_path(static_cast<uint32_t>(files.size()))));
+    SAIN_ASSIGN_OR_RETURN(AtomicFile file,
+                          AtomicFile::create(part_path(static_cast<uint32_t>(files.size())), options.access));
     SAIN_RETURN_IF_ERROR(emit(part, options, done_bytes, file));
     files.push_back(std::move(file));
   }

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "formats/atomic_file.h"
 #include "formats/gguf.h"
 #include "formats/gguf_encode.h"
 #include "formats/result.h"
@@ -21,7 +22,8 @@ namespace sain::formats {
 struct GgufWriteOptions {
   uint32_t version = 3;     // or 2, which differs in nothing else
   uint32_t alignment = 32;  // of tensors, in bytes: a power of two up to 1 MiB; decides `general.alignment`
-  uint32_t n_parts = 1;     // more: `name-00001-of-0000N.gguf` and so on, of about the same size
+  FileAccess access = FileAccess::kDefault;
+  uint32_t n_parts = 1;  // more: `name-00001-of-0000N.gguf` and so on, of about the same size
   /// Called from the writing thread as tensors are written; may be empty.
   std::function<void(uint64_t done_bytes, uint64_t total_bytes)> on_progress = {};
   std::stop_token stop = {};  // a stop request ends write() with kCancelled, within a few MiB

@@ -40,7 +40,7 @@ struct Ranges {
            uint64_t end, const float* queries, kernels::AttentionMask mask) {
     while (begin < end) {
       const uint64_t block_end = centers != nullptr ? std::min(end, centers->block_end(begin)) : end;
-      const KvCache::Run run = cache.run(layer, kv_head, begin, block_end);
+      const KvRun run = cache.run(layer, kv_head, begin, block_end);
       ranges[n++] = {queries, run.keys, run.values, run.begin, run.end, mask};
       begin = run.end;
     }

@@ -83,8 +83,8 @@ TEST_F(RunCommand, JsonHasEveryFieldOfTheContract) {
   EXPECT_THAT(keys(answer),
               ::testing::UnorderedElementsAre("prompt_tokens", "tokens", "text", "finish_reason", "timings", "memory"));
   EXPECT_THAT(keys(answer["timings"]),
-              ::testing::UnorderedElementsAre("load_ms", "first_token_ms", "prefill_tokens", "prefill_ms",
-                                              "decode_tokens", "decode_ms", "decode_passes"));
+              ::testing::UnorderedElementsAre("load_ms", "first_token_ms", "reused_tokens", "prefill_tokens",
+                                              "prefill_ms", "decode_tokens", "decode_ms", "decode_passes"));
   EXPECT_THAT(keys(answer["memory"]), ::testing::UnorderedElementsAre("peak_rss_bytes", "kv_bytes", "weights_bytes"));
   EXPECT_EQ(answer["timings"]["prefill_tokens"], answer["prompt_tokens"].size());
   EXPECT_EQ(answer["tokens"].size(), 3u);

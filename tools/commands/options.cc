@@ -10,6 +10,7 @@
 #include <limits>
 #include <optional>
 
+#include "engine/cache_dir.h"
 #include "engine/tuning_file.h"
 #include "formats/utf8.h"
 #include "router/catalog.h"
@@ -102,6 +103,13 @@ CLI::Option* add_stream_options(CLI::App& command, RunOptions& options, CLI::Opt
       ->type_name("N")
       ->needs(window);
   return window;
+}
+
+std::shared_ptr<engine::PrefixStore> prefix_store() {
+  engine::PrefixStoreOptions options;
+  options.directory = engine::cache_dir() / "prefixes";
+  options.warn = [](const std::string& message) { fmt::print(stderr, "sain: warning: {}\n", message); };
+  return std::make_shared<engine::PrefixStore>(options);
 }
 
 void add_model_option(CLI::App& command, std::string& model) {

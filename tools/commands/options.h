@@ -62,6 +62,9 @@ void add_backend_options(CLI::App& command, RunOptions& options);
 /// or nullptr.
 CLI::Option* add_stream_options(CLI::App& command, RunOptions& options, CLI::Option* context);
 
+/// Snapshots in the cache folder; what goes wrong with them is a warning on stderr.
+std::shared_ptr<engine::PrefixStore> prefix_store();
+
 /// -m: a path or a name of the catalogue.
 void add_model_option(CLI::App& command, std::string& model);
 

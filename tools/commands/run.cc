@@ -1,10 +1,12 @@
 // sain run: one prompt, one model, one answer.
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <ctime>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,7 +29,7 @@ struct Options {
   RunOptions run;
   SamplerFlags sampler;
   std::string prompt, file, tokens, system;
-  bool raw = false, special = false, ignore_end = false, no_lookup = false, json = false;
+  bool raw = false, special = false, ignore_end = false, no_lookup = false, prompt_cache = false, json = false;
   uint32_t max_tokens = 512;
   uint32_t context = 0;
   std::vector<std::string> stop_strings;
@@ -85,7 +87,7 @@ Result<std::vector<Token>> prompt_tokens(const Options& options, const std::stri
   return router::with_bos(model.tokenizer(), model.tokenizer().encode(text, special));
 }
 
-void print_json(const engine::Generation& answer, const std::vector<Token>& prompt, double load_ms,
+void print_json(const engine::Generation& answer, const std::vector<Token>& prompt, uint64_t n_reused, double load_ms,
                 const engine::Session& session) {
   const engine::Timings& timings = answer.timings;
   const nlohmann::ordered_json json = {
@@ -96,6 +98,7 @@ void print_json(const engine::Generation& answer, const std::vector<Token>& prom
       {"timings",
        {{"load_ms", load_ms},
         {"first_token_ms", timings.first_token_ms},
+        {"reused_tokens", n_reused},
         {"prefill_tokens", timings.prefill_tokens},
         {"prefill_ms", timings.prefill_ms},
         {"decode_tokens", timings.decode_tokens},
@@ -126,19 +129,27 @@ Result<int> run(const Options& options) {
                         load_model(options.model, options.run.packing(), tuning.isa, interrupt.token()));
   SAIN_ASSIGN_OR_RETURN(const std::vector<Token> prompt, prompt_tokens(options, text, *loaded.model));
   engine::ThreadPool pool(tuning);
-  SAIN_ASSIGN_OR_RETURN(engine::Session session,
-                        engine::Session::create(*loaded.model, pool, options.run.session(options.context, tuning)));
+  engine::SessionOptions session_options = options.run.session(options.context, tuning);
+  if (options.prompt_cache) session_options.prefixes = prefix_store();
+  SAIN_ASSIGN_OR_RETURN(engine::Session session, engine::Session::create(*loaded.model, pool, session_options));
+  const auto start = std::chrono::steady_clock::now();
+  const uint64_t n_reused = session.resume(prompt);
+  const std::chrono::duration<double, std::milli> resumed = std::chrono::steady_clock::now() - start;
   OutputSink sink(options.json);
   const auto speculation = options.no_lookup ? engine::Speculation::kNone : engine::Speculation::kPromptLookup;
-  SAIN_ASSIGN_OR_RETURN(const engine::Generation answer, session.generate(prompt,
-                                                                          {.max_tokens = options.max_tokens,
-                                                                           .ignore_end = options.ignore_end,
-                                                                           .stop_strings = options.stop_strings,
-                                                                           .sampler = sampler,
-                                                                           .speculation = speculation},
-                                                                          interrupt.token(), sink));
+  SAIN_ASSIGN_OR_RETURN(
+      engine::Generation answer,
+      session.generate(std::span(prompt).subspan(n_reused),
+                       {.max_tokens = options.max_tokens,
+                        .ignore_end = options.ignore_end,
+                        .stop_strings = options.stop_strings,
+                        .sampler = sampler,
+                        .speculation = speculation,
+                        .keep_prompt = options.prompt_cache ? engine::Keep::kDisk : engine::Keep::kNowhere},
+                       interrupt.token(), sink));
+  answer.timings.first_token_ms += resumed.count();
   sink.end_line();
-  if (options.json) print_json(answer, prompt, loaded.load_ms, session);
+  if (options.json) print_json(answer, prompt, n_reused, loaded.load_ms, session);
   SAIN_RETURN_IF_ERROR(finish_output());
   return answer.finish_reason == engine::FinishReason::kCancelled ? kInterrupted : kSuccess;
 }
@@ -172,6 +183,9 @@ void add_run_command(CLI::App& app, int& exit_code) {
   command->add_flag("--ignore-eos", options->ignore_end, "Go on where the model would end");
   command->add_flag("--no-lookup", options->no_lookup,
                     "Never draft tokens from the text so far; the answer is the same, later");
+  command->add_flag("--prompt-cache", options->prompt_cache,
+                    "Start from what an earlier run with this option computed of the same beginning, and keep this "
+                    "prompt for later ones");
   command->add_option("--stop", options->stop_strings, "End before this text; may be given again")
       ->type_name("TEXT")
       ->allow_extra_args(false);

@@ -102,6 +102,11 @@ Status write_sidecar(const fs::path& path, const ModelIdentity& source, const st
   return {};
 }
 
+/// An embedding that is the output too is looked up in its packed form: no page of the other one stays in memory.
+void share_output(Weights& weights) {
+  if (weights.token_embedding.data == weights.output.data) weights.token_embedding.packed = weights.output.packed;
+}
+
 }  // namespace
 
 fs::path PackedWeights::sidecar_path(const fs::path& model) {
@@ -127,6 +132,7 @@ Result<PackedWeights> PackedWeights::create(const GgufFile& source, Weights& wei
     if (!file || !belongs(*file, identity, matrices)) return false;
     out.file_ = *std::move(file);
     for (WeightMatrix* m : matrices) m->packed = out.file_->find_tensor(m->name)->data;
+    share_output(weights);
     return true;
   };
   for (const fs::path& path : paths) {
@@ -158,6 +164,7 @@ Result<PackedWeights> PackedWeights::create(const GgufFile& source, Weights& wei
       options.on_progress(static_cast<double>(next - out.memory_.as<std::byte>()) / static_cast<double>(out.bytes_));
     }
   }
+  share_output(weights);
   return out;
 }
 

@@ -46,7 +46,7 @@ struct LayerWeights {
 };
 
 struct Weights {
-  WeightMatrix token_embedding;  // (vocab_size, d_model)
+  WeightMatrix token_embedding;  // (vocab_size, d_model); packed only where the output is
   std::vector<LayerWeights> layers;
   WeightVector output_norm;   // (d_model)
   WeightMatrix output;        // (vocab_size, d_model); the embedding again where the two are tied

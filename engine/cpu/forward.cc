@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/pack/pack.h"
+
 namespace sain::engine::cpu {
 
 using formats::Token;
@@ -147,10 +149,17 @@ MatrixView<float> Forward::logits(size_t first, size_t count) {
 
 void Forward::embed(std::span<const Token> tokens) {
   const WeightMatrix& embedding = model_->weights().token_embedding;
-  const kernels::DequantizeRow dequantize = model_->kernels().dequantize[embedding.dtype];
   const float scale = model_->config().embedding_scale;
+  const size_t group_bytes =
+      embedding.packed != nullptr ? kernels::packed_group_bytes(embedding.dtype, embedding.cols) : 0;
   for (size_t t = 0; t < n_; ++t) {
-    dequantize(embedding.row(static_cast<size_t>(tokens[t])), x_.row(t), x_.cols);
+    const size_t row = static_cast<size_t>(tokens[t]);
+    if (embedding.packed != nullptr) {
+      const std::byte* group = embedding.packed + row / kernels::kPackedRows * group_bytes;
+      kernels::select_pack(embedding.dtype).row(group, row % kernels::kPackedRows, x_.cols, x_.row(t));
+    } else {
+      model_->kernels().dequantize[embedding.dtype](embedding.row(row), x_.row(t), x_.cols);
+    }
     if (scale != 1) model_->kernels().elementwise.scale(scale, x_.row(t), x_.cols);
   }
 }

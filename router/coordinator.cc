@@ -113,7 +113,9 @@ Result<Answer> Coordinator::try_member(SpecialistId id, Request& request) {
   }
   request.timings.load_ms = ms_since(load_start);
   TokenForwarder forwarder(id, request.sink, request.start, request.timings);
+  const Forgetting before = context_.forgetting();
   auto answer = parts_.answer(id, *lease, context_, request.text, request.stop, forwarder);
+  if (context_.forgetting() > before) request.sink(ForgetEvent{context_.forgetting(), context_.forgetting_text()});
   if (!request.stop.stop_requested() && (!answer || is_blank(answer->text))) ++metrics_.n_answer_failures;
   return answer;
 }
@@ -136,7 +138,7 @@ void Coordinator::finish(SpecialistId by, Answer answer, Request& request) {
     ++metrics_.n_answers[index(by)];
   }
   if (!is_blank(answer.text)) context_.record({request.text, std::move(answer.text), by});
-  request.sink(DoneEvent{by, answer.finish_reason, answer.n_dropped_turns, request.timings});
+  request.sink(DoneEvent{by, answer.finish_reason, answer.n_dropped_turns, answer.context, request.timings});
 }
 
 }  // namespace sain::router

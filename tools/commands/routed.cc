@@ -32,6 +32,7 @@ Result<std::unique_ptr<router::RoutedChat>> open_routed_chat(const RoutedOptions
   ProgressBar training("Training the router");
   router::RoutedChatOptions chat_options;
   chat_options.session = options.run.session(options.context, options.run.tuning());
+  if (options.run.window != 0) chat_options.policy = router::ConversationPolicy::kStream;
   chat_options.threads = options.run.threads;
   chat_options.retrain = retrain;
   chat_options.stop = std::move(stop);
@@ -73,6 +74,20 @@ std::string_view kind_name(router::StatusEvent::Kind kind) {
   return "loading";
 }
 
+std::string_view forgetting_name(router::Forgetting what) {
+  switch (what) {
+    case router::Forgetting::kNothing:
+      return "nothing";
+    case router::Forgetting::kSummarised:
+      return "summarised";
+    case router::Forgetting::kStreamed:
+      return "streamed";
+    case router::Forgetting::kDropped:
+      return "dropped";
+  }
+  return "nothing";
+}
+
 /// One overload an event; each gives the fields of its JSON object.
 struct EventFields {
   const router::RegistrySnapshot& registry;
@@ -96,12 +111,16 @@ struct EventFields {
   ordered_json operator()(const router::FallbackEvent& event) const {
     return {{"event", "fallback"}, {"from", name(event.from)}, {"reason", event.reason}, {"text", event.text}};
   }
+  ordered_json operator()(const router::ForgetEvent& event) const {
+    return {{"event", "forget"}, {"kind", forgetting_name(event.what)}, {"text", event.text}};
+  }
   ordered_json operator()(const router::DoneEvent& event) const {
     const router::RequestTimings& timings = event.timings;
     return {{"event", "done"},
             {"by", name(event.by)},
             {"finish_reason", engine::to_string(event.finish_reason)},
             {"dropped_turns", event.n_dropped_turns},
+            {"context", {{"tokens", event.context.n_tokens}, {"limit", event.context.limit}}},
             {"timings",
              {{"route_ms", timings.route_ms},
               {"load_ms", timings.load_ms},

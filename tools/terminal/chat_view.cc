@@ -61,14 +61,19 @@ void ChatView::on(const router::FallbackEvent& event) {
   is_answering_ = false;
 }
 
+void ChatView::on(const router::ForgetEvent& event) {
+  end_line();
+  note(safe_text(event.text));
+}
+
 void ChatView::on(const router::DoneEvent& event) {
   loading_.reset();
   end_line();
   if (event.finish_reason == engine::FinishReason::kCancelled) note("(stopped)");
   if (event.finish_reason == engine::FinishReason::kLength) note("(cut at max_tokens)");
   if (event.finish_reason == engine::FinishReason::kContext) note("(cut: the context is full)");
-  if (event.n_dropped_turns > 0)
-    note(fmt::format("(the {} oldest turns no longer fit into the context)", event.n_dropped_turns));
+  if (event.context.limit > 0)
+    note(fmt::format("context {} of {} tokens", event.context.n_tokens, event.context.limit));
 }
 
 void ChatView::on(const router::ErrorEvent& event) {

@@ -27,6 +27,7 @@ class ChatView {
   void on(const router::StatusEvent& event);
   void on(const router::TokenEvent& event);
   void on(const router::FallbackEvent& event);
+  void on(const router::ForgetEvent& event);
   void on(const router::DoneEvent& event);
   void on(const router::ErrorEvent& event);
   void end_line();

@@ -27,12 +27,15 @@ Result<router::Config> find_config(const std::string& path) {
 Result<std::unique_ptr<router::RoutedChat>> open_routed_chat(const RoutedOptions& options, std::stop_token stop,
                                                              router::Retrain retrain) {
   SAIN_RETURN_IF_ERROR(options.run.check());
+  if (options.run.window != 0 && !options.policy.empty() && options.policy != "stream")
+    return make_error(ErrorCode::kInvalidArgument, "--policy: expected stream beside --window, found {}",
+                      options.policy);
   SAIN_ASSIGN_OR_RETURN(const router::Config config, find_config(options.config));
   ProgressBar loading("Loading " + config.assistant.name);
   ProgressBar training("Training the router");
   router::RoutedChatOptions chat_options;
   chat_options.session = options.run.session(options.context, options.run.tuning());
-  if (options.run.window != 0) chat_options.policy = router::ConversationPolicy::kStream;
+  chat_options.policy = router::find_conversation_policy(options.run.window != 0 ? "stream" : options.policy);
   chat_options.threads = options.run.threads;
   chat_options.retrain = retrain;
   chat_options.stop = std::move(stop);

@@ -32,7 +32,8 @@ struct CoordinatorParts {
   std::function<Result<std::vector<double>>(std::string_view text)> classify;
   /// The answer of a member whose model is leased. Makes room in `context`, and says there what that has cost.
   std::function<Result<Answer>(SpecialistId id, const ModelLease& lease, ContextManager& context,
-                               std::string_view request, std::stop_token stop, engine::TokenSink& sink)>
+                               std::string_view request, std::stop_token stop, const StatusSink& status,
+                               engine::TokenSink& sink)>
       answer;
 };
 
@@ -44,7 +45,7 @@ class Coordinator {
     metrics_.n_answers.resize(registry.size());
   }
 
-  /// RouteEvent; for a specialist StatusEvents; TokenEvents, perhaps a FallbackEvent and more TokenEvents; a
+  /// RouteEvent; StatusEvents; TokenEvents, perhaps a FallbackEvent and more TokenEvents; a
   /// ForgetEvent where old turns had to go; then DoneEvent, or ErrorEvent when the assistant fails too. Whatever a
   /// specialist does, the request gets an answer. A stop request ends the load or the answer, and is not an error. The
   /// turn joins the conversation. Errors: that of the ErrorEvent.

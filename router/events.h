@@ -23,6 +23,7 @@ struct StatusEvent {
     kAcknowledged,  // the assistant says, in `text`, that it brings in the specialist
     kLoading,       // `fraction` of the model is in memory
     kReady,
+    kSummarising,  // the assistant writes a summary of old turns, before the answer
   };
   Kind kind = Kind::kLoading;
   SpecialistId member = kAssistant;

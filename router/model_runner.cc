@@ -77,7 +77,8 @@ Result<std::vector<float>> ModelRunner::features(std::string_view text) {
 }
 
 Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, ContextManager& context,
-                                   std::string_view request, std::stop_token stop, engine::TokenSink& sink) {
+                                   std::string_view request, std::stop_token stop, const StatusSink& status,
+                                   engine::TokenSink& sink) {
   const MemberConfig& member = registry_->member(id);
   const engine::SessionOptions options = fitted(options_, model);
   const bool is_stream = policy_ == ConversationPolicy::kStream;
@@ -87,11 +88,13 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
                                             .stop_strings = stop_strings(model, member.stop_strings),
                                             .sampler = member.sampling};
 
-  const FitOptions fit = {
-      .policy = policy_,
-      .budget = options.context_length - answer_tokens,
-      .count_tokens = counter(model, now),
-      .summarise = [&](std::span<const Turn> turns) { return summarise(assistant_session_, turns, now, stop); }};
+  const FitOptions fit = {.policy = policy_,
+                          .budget = options.context_length - answer_tokens,
+                          .count_tokens = counter(model, now),
+                          .summarise = [&](std::span<const Turn> turns) {
+                            if (status) status({StatusEvent::Kind::kSummarising, kAssistant, 0, {}});
+                            return summarise(assistant_session_, turns, now, stop);
+                          }};
   ContextWindow window;
   std::vector<Token> prompt;
   if (is_stream && id == kAssistant && assistant_session_.n_tokens() > 0) {

@@ -31,10 +31,10 @@ class ModelRunner {
   Result<std::vector<float>> features(std::string_view text);
 
   /// The answer of member `id`, whose model is `model`, to `request` after the turns of `context`, in which it makes
-  /// room by the policy. Half of the model's context is room for the answer at most, unless it is a stream.
-  /// Errors: those of ContextManager::fit and Session::generate.
+  /// room by the policy; `status` hears of each summary. Half of the model's context is room for the answer at most,
+  /// unless it is a stream. Errors: those of ContextManager::fit and Session::generate.
   Result<Answer> answer(SpecialistId id, const engine::Model& model, ContextManager& context, std::string_view request,
-                        std::stop_token stop, engine::TokenSink& sink);
+                        std::stop_token stop, const StatusSink& status, engine::TokenSink& sink);
 
  private:
   ModelRunner(const Registry& registry, engine::ThreadPool& pool, uint32_t layer, const engine::SessionOptions& options,

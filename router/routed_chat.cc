@@ -72,8 +72,8 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
   CoordinatorParts parts;
   parts.classify = [classify = chat->classifier_.get()](std::string_view text) { return classify->classify(text); };
   parts.answer = [run](SpecialistId id, const ModelLease& lease, ContextManager& context, std::string_view request,
-                       std::stop_token stop, engine::TokenSink& sink) {
-    return run->answer(id, lease.model(), context, request, stop, sink);
+                       std::stop_token stop, const StatusSink& status, engine::TokenSink& sink) {
+    return run->answer(id, lease.model(), context, request, stop, status, sink);
   };
   chat->coordinator_ = std::make_unique<Coordinator>(registry, *chat->residency_, RoutePolicy{config.routing.threshold},
                                                      std::move(parts));

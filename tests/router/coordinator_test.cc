@@ -36,9 +36,10 @@ struct Rig {
       return std::vector<double>{1 - p, p};
     };
     parts.answer = [this](SpecialistId id, const ModelLease&, ContextManager& context, std::string_view request,
-                          std::stop_token stop, engine::TokenSink& sink) -> Result<Answer> {
+                          std::stop_token stop, const StatusSink& status, engine::TokenSink& sink) -> Result<Answer> {
       n_turns_seen = context.turns().size();
       const Step& step = id == kAssistant ? assistant : coder;
+      if (step.summarises) status({StatusEvent::Kind::kSummarising, kAssistant, 0, {}});
       std::string text;
       for (const char* piece : step.pieces) {
         if (stop.stop_requested()) return Answer{.text = text, .finish_reason = engine::FinishReason::kCancelled};
@@ -68,7 +69,8 @@ struct Rig {
     std::string line = kKinds[event.index()];
     if (const auto* status = std::get_if<StatusEvent>(&event)) {
       if (status->kind == StatusEvent::Kind::kLoading) return;  // as many as there is time for
-      line = status->kind == StatusEvent::Kind::kAcknowledged ? "acknowledged" : "ready";
+      static constexpr const char* kStatusKinds[] = {"acknowledged", "loading", "ready", "summarising"};
+      line = kStatusKinds[static_cast<size_t>(status->kind)];
     } else if (const auto* token = std::get_if<TokenEvent>(&event)) {
       line += " " + std::to_string(index(token->by)) + " " + token->text;
     } else if (const auto* done = std::get_if<DoneEvent>(&event)) {
@@ -85,6 +87,7 @@ struct Rig {
     std::vector<const char*> pieces;
     bool fails = false;
     bool stop_after_piece = false;
+    bool summarises = false;
     Forgetting forgets = Forgetting::kNothing;
   };
 
@@ -131,6 +134,13 @@ TEST(CoordinatorTest, SaysHowFullTheContextIs) {
   EXPECT_EQ(rig.context_use.limit, 100u);
 }
 
+TEST(CoordinatorTest, ASummaryIsAnnouncedBeforeTheAnswerOfTheAssistantToo) {
+  Rig rig;
+  rig.assistant.summarises = true;
+  ASSERT_TRUE(rig.handle("hi"));
+  EXPECT_THAT(rig.events, ElementsAre("route", "summarising", "token 0 Hello", "token 0  you", "done 0 stop"));
+}
+
 TEST(CoordinatorTest, ForgettingIsSaidOnceInAConversationAndAgainWhenItGetsWorse) {
   Rig rig;
   ASSERT_TRUE(rig.handle("hi"));
@@ -149,10 +159,10 @@ TEST(CoordinatorTest, ForgettingIsSaidOnceInAConversationAndAgainWhenItGetsWorse
 
 TEST(CoordinatorTest, WhatAFailedSpecialistHasForgottenIsSaidToo) {
   Rig rig;
-  rig.coder = {.pieces = {}, .fails = true, .forgets = Forgetting::kSummarised};
+  rig.coder = {.pieces = {}, .fails = true, .summarises = true, .forgets = Forgetting::kSummarised};
   ASSERT_TRUE(rig.handle("write code"));
-  EXPECT_THAT(rig.events, ElementsAre("route", "acknowledged", "ready", "forget", "fallback", "token 0 Hello",
-                                      "token 0  you", "done 0 stop"));
+  EXPECT_THAT(rig.events, ElementsAre("route", "acknowledged", "ready", "summarising", "forget", "fallback",
+                                      "token 0 Hello", "token 0  you", "done 0 stop"));
 }
 
 TEST(CoordinatorTest, TheNameIsTakenOffTheRequest) {

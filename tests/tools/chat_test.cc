@@ -146,7 +146,7 @@ TEST_F(RoutedCommand, ARequestTooLongIsRefusedAndNotCut) {
   EXPECT_THAT(events(result).back()["message"].get<std::string>(), HasSubstr("tokens, and there is room for"));
 }
 
-/// More than 256 tokens hold.
+/// More than 192 tokens hold.
 constexpr const char* kLongConversation =
     "Hello! My name is Maria and I live in Lisbon.\nI have a dog called Bruno. What should I feed him?\n"
     "How often should I walk with him?\nWhat is the capital of France?\nWhat can I see there in three days?\n"
@@ -156,7 +156,7 @@ constexpr const char* kLongConversation =
 struct LongConversation {
   std::string answers;
   std::vector<std::string> forgets, errors;
-  size_t n_done = 0, most_tokens = 0;
+  size_t n_done = 0, n_summaries = 0, most_tokens = 0;
 };
 
 LongConversation summary_of(const std::vector<json>& events) {
@@ -164,25 +164,27 @@ LongConversation summary_of(const std::vector<json>& events) {
   for (const json& event : events) {
     const std::string kind = event["event"];
     if (kind == "token") seen.answers += event["text"];
+    if (event.value("kind", "") == "summarising") ++seen.n_summaries;
     if (kind == "forget") seen.forgets.push_back(event["kind"]);
     if (kind == "error") seen.errors.push_back(event["message"]);
     if (kind != "done") continue;
     ++seen.n_done;
     seen.answers += "\n";
     seen.most_tokens = std::max<size_t>(seen.most_tokens, event["context"]["tokens"]);
-    EXPECT_EQ(event["context"]["limit"], 256);
+    EXPECT_EQ(event["context"]["limit"], 192);
   }
   return seen;
 }
 
 TEST_F(RoutedCommand, ALongConversationIsCompacted) {
   const std::string twice = std::string(kLongConversation) + "/reset\n" + kLongConversation;
-  const ProcessResult result = chat({"--json", "--ctx", "256"}, twice);
+  const ProcessResult result = chat({"--json", "--ctx", "192"}, twice);
   EXPECT_EQ(result.exit_code, 0) << result.err;
   const std::vector<json> list = events(result);
   const LongConversation all = summary_of(list);
   EXPECT_EQ(all.n_done, 20u);
-  EXPECT_LE(all.most_tokens, 256u);
+  EXPECT_GE(all.n_summaries, 4u) << "each conversation outgrows its first one too";
+  EXPECT_LE(all.most_tokens, 192u);
   EXPECT_THAT(all.forgets, ElementsAre("summarised", "summarised")) << "once in each conversation";
 
   const auto middle = std::find_if(
@@ -206,14 +208,14 @@ max_tokens = 24
     return run_sain({"chat", "--config", alone.path(), "--json", "--exact", option, value},
                     {.input = kLongConversation});
   };
-  const ProcessResult result = converse("--ctx", "256");
+  const ProcessResult result = converse("--ctx", "192");
   EXPECT_EQ(result.exit_code, 0) << result.err;
   const LongConversation seen = summary_of(events(result));
   EXPECT_EQ(seen.n_done, 10u);
-  EXPECT_EQ(seen.most_tokens, 256u);
+  EXPECT_EQ(seen.most_tokens, 192u);
   EXPECT_THAT(seen.forgets, ElementsAre("streamed"));
 
-  EXPECT_EQ(summary_of(events(converse("--window", "252"))).answers, seen.answers);
+  EXPECT_EQ(summary_of(events(converse("--window", "188"))).answers, seen.answers);
 
   // As little is read for the last request as for the others.
   for (const json& event : events(result)) {
@@ -225,23 +227,23 @@ max_tokens = 24
 
 TEST_F(RoutedCommand, ALongConversationIsStopped) {
   const std::string again = std::string(kLongConversation) + "/reset\nHello!\n";
-  const ProcessResult result = chat({"--json", "--ctx", "256", "--policy", "stop"}, again);
+  const ProcessResult result = chat({"--json", "--ctx", "192", "--policy", "stop"}, again);
   EXPECT_EQ(result.exit_code, 1);
   const std::vector<json> list = events(result);
   EXPECT_EQ(list.back()["event"], "done") << "a new conversation has room";
   const LongConversation seen = summary_of(list);
-  EXPECT_LE(seen.most_tokens, 256u);
+  EXPECT_LE(seen.most_tokens, 192u);
   EXPECT_THAT(seen.forgets, ElementsAre());
   ASSERT_FALSE(seen.errors.empty());
   EXPECT_EQ(seen.n_done + seen.errors.size(), 11u);
   for (const std::string& error : seen.errors)
-    EXPECT_THAT(error, HasSubstr("there is room for 248 (context_length 256, less 8 for the answer)"));
+    EXPECT_THAT(error, HasSubstr("there is room for 184 (context_length 192, less 8 for the answer)"));
 }
 
 TEST_F(RoutedCommand, TheContextIsShownToPeople) {
-  const ProcessResult result = chat({"--ctx", "256"}, kLongConversation);
+  const ProcessResult result = chat({"--ctx", "192"}, kLongConversation);
   EXPECT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_THAT(result.err, ContainsRegex("context [0-9]+ of 256 tokens\n"));
+  EXPECT_THAT(result.err, ContainsRegex("context [0-9]+ of 192 tokens\n"));
   const size_t first = result.err.find("a summary takes the place of its oldest turns.\n");
   ASSERT_NE(first, std::string::npos);
   EXPECT_EQ(result.err.find("a summary", first + 1), std::string::npos) << "it is said once";

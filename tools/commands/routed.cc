@@ -73,6 +73,8 @@ std::string_view kind_name(router::StatusEvent::Kind kind) {
       return "loading";
     case router::StatusEvent::Kind::kReady:
       return "ready";
+    case router::StatusEvent::Kind::kSummarising:
+      return "summarising";
   }
   return "loading";
 }

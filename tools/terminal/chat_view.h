@@ -38,7 +38,7 @@ class ChatView {
   bool dims_stdout_, dims_stderr_;
   bool is_answering_ = false;  // the name has been shown
   bool ends_line_ = true;      // stdout stands at the start of a line
-  std::unique_ptr<ProgressBar> loading_;
+  std::unique_ptr<ProgressBar> waiting_;
 };
 
 }  // namespace sain::tools

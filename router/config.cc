@@ -15,6 +15,18 @@ constexpr size_t kMaxSpecialists = 64;
 constexpr size_t kMaxExamples = 20000;  // of one configuration: bounds the time of a training
 constexpr size_t kMaxExampleBytes = 4096;
 
+void read_policy(TomlReader& root, ConversationPolicy& out) {
+  const toml::node* node = root.node("context_policy");
+  if (node == nullptr) return;
+  const auto policy = find_conversation_policy(node->value_or(std::string_view()));
+  if (policy) {
+    out = *policy;
+  } else {
+    root.fail(*node, "context_policy",
+              fmt::format(R"(expected "stop", "stream" or "compact", found {})", describe_toml(*node)));
+  }
+}
+
 bool is_valid_name(std::string_view name) {
   constexpr std::string_view kRest = "abcdefghijklmnopqrstuvwxyz0123456789_-";
   return !name.empty() && name.size() <= 32 && name[0] >= 'a' && name[0] <= 'z' &&
@@ -176,6 +188,13 @@ Status check_intents(const Config& config) {
 
 }  // namespace
 
+std::optional<ConversationPolicy> find_conversation_policy(std::string_view name) {
+  if (name == "stop") return ConversationPolicy::kStop;
+  if (name == "stream") return ConversationPolicy::kStream;
+  if (name == "compact") return ConversationPolicy::kCompact;
+  return std::nullopt;
+}
+
 Result<std::vector<Intent>> parse_intents(std::string_view text, const std::string& file) {
   SAIN_ASSIGN_OR_RETURN(const toml::table table, parse_toml(text, file));
   return read_intents(table, file, "");
@@ -187,6 +206,7 @@ Result<Config> parse_config(std::string_view text, const std::string& file, cons
   config.file = file;
   TomlReader root(table, file, "");
   root.integer("context_length", 128, kMaxContext, config.context_length);
+  read_policy(root, config.context_policy);
   root.integer("threads", 0, 1024, config.threads);
   read_tables(root, file, config);
   if (const toml::table* assistant = root.table("assistant", Presence::kRequired)) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,16 @@ struct MemberConfig {
   std::vector<Intent> intents = {};  // may be empty: then only @name reaches the specialist
 };
 
+/// What happens to a conversation that no longer fits into the context.
+enum class ConversationPolicy {
+  kStop,     // nothing is lost: the request that does not fit is an error
+  kStream,   // engine::ContextPolicy::kStream: the models keep the first tokens and the newest
+  kCompact,  // a summary that the assistant writes takes the place of the oldest turns
+};
+
+/// By its name in a configuration and on the command line: "stop", "stream", "compact".
+std::optional<ConversationPolicy> find_conversation_policy(std::string_view name);
+
 struct RoutingConfig {
   uint32_t layer = 6;      // the assistant's layers that a request passes before its state is classified
   double threshold = 0.6;  // a specialist needs this confidence, else the assistant answers
@@ -46,7 +57,8 @@ struct Config {
   uint64_t memory_budget_bytes = uint64_t{8} << 30;  // of weights and KV caches together
   bool unload_after_answer = true;                   // a specialist's memory goes back at once
   uint32_t context_length = 4096;                    // tokens, for every member
-  unsigned threads = 0;                              // 0: one a physical core
+  ConversationPolicy context_policy = ConversationPolicy::kCompact;
+  unsigned threads = 0;  // 0: one a physical core
 };
 
 /// Gives the content of a file that a configuration names.

@@ -31,6 +31,53 @@ Result<ContextWindow> ContextManager::build(std::string_view system_prompt, std:
   return best;
 }
 
+Result<ContextWindow> ContextManager::fit(std::string_view system_prompt, std::string_view request,
+                                          const FitOptions& options) {
+  const auto build_within = [&](size_t budget) { return build(system_prompt, request, budget, options.count_tokens); };
+  SAIN_ASSIGN_OR_RETURN(ContextWindow window, build_within(options.budget));
+  if (window.n_dropped_turns == 0) return window;
+
+  if (options.policy == ConversationPolicy::kStop) {
+    SAIN_ASSIGN_OR_RETURN(const size_t n_tokens, options.count_tokens(messages(system_prompt, request, 0)));
+    return make_error(ErrorCode::kResourceExhausted,
+                      "the conversation takes {} tokens with this request, and there is room for {}", n_tokens,
+                      options.budget);
+  }
+  if (options.policy == ConversationPolicy::kStream) {
+    forgets(Forgetting::kStreamed, "The conversation has outgrown the context: its oldest turns are forgotten.");
+    return window;
+  }
+  // Half of the budget is for the summary and for turns to come, so that not every request needs a new one.
+  const auto kept = build_within(options.budget / 2);
+  const Status compacted = compact(kept ? kept->n_dropped_turns : turns_.size(), options.summarise);
+  if (compacted) {
+    SAIN_ASSIGN_OR_RETURN(window, build_within(options.budget));
+  }
+  if (window.n_dropped_turns > 0) {
+    forgets(Forgetting::kDropped,
+            fmt::format("The conversation has outgrown the context: its oldest turns are left out ({}).",
+                        compacted ? "beside this request there is no room for their summary"
+                                  : "there is no summary: " + compacted.error().message));
+  }
+  return window;
+}
+
+/// Puts a summary in the place of the first `n_turns`, which may begin with an earlier summary.
+Status ContextManager::compact(size_t n_turns, const Summarise& summarise) {
+  SAIN_ASSIGN_OR_RETURN(std::string summary, summarise(std::span(turns_).first(n_turns)));
+  drop(n_turns - 1);
+  turns_.front() = {std::string(kSummaryRequest), std::move(summary), kAssistant};
+  forgets(Forgetting::kSummarised,
+          "The conversation has outgrown the context: a summary takes the place of its oldest turns.");
+  return {};
+}
+
+void ContextManager::forgets(Forgetting what, std::string text) {
+  if (what <= forgetting_) return;
+  forgetting_ = what;
+  forgetting_text_ = std::move(text);
+}
+
 std::vector<Message> ContextManager::messages(std::string_view system_prompt, std::string_view request,
                                               size_t n_dropped) const {
   std::vector<Message> list;

@@ -24,6 +24,10 @@ struct Turn {
   SpecialistId by = kAssistant;
 };
 
+/// What is asked to have a conversation summarised. The summary then stands in the conversation as the answer to this.
+inline constexpr std::string_view kSummaryRequest =
+    "Summarize this conversation in a few sentences. Keep names, numbers and decisions.";
+
 /// The tokens of a whole list of messages, as the model that will read it counts them.
 using CountTokens = std::function<Result<size_t>(std::span<const Message> messages)>;
 
@@ -33,10 +37,29 @@ struct ContextWindow {
   size_t n_dropped_turns = 0;  // the oldest ones, for which there was no room
 };
 
+/// What a conversation has lost to a context that is too small for it; the least first.
+enum class Forgetting {
+  kNothing,
+  kSummarised,  // a summary stands for the oldest turns
+  kStreamed,    // a model has read on past its window
+  kDropped,     // the oldest turns were left out
+};
+
+/// The answer to kSummaryRequest after `turns`, not empty.
+using Summarise = std::function<Result<std::string>(std::span<const Turn> turns)>;
+
+struct FitOptions {
+  ConversationPolicy policy = ConversationPolicy::kCompact;
+  size_t budget = 0;  // tokens, for everything that the model reads
+  CountTokens count_tokens;
+  Summarise summarise;  // kCompact
+};
+
 class ContextManager {
  public:
   void record(Turn turn) { turns_.push_back(std::move(turn)); }
-  void reset() { turns_.clear(); }
+  void drop(size_t n_oldest) { turns_.erase(turns_.begin(), turns_.begin() + static_cast<ptrdiff_t>(n_oldest)); }
+  void reset() { *this = {}; }
   const std::vector<Turn>& turns() const { return turns_; }
 
   /// As many of the latest turns as fit into `budget` tokens together with the system prompt and the request, which
@@ -44,10 +67,25 @@ class ContextManager {
   Result<ContextWindow> build(std::string_view system_prompt, std::string_view request, size_t budget,
                               const CountTokens& count_tokens) const;
 
+  /// As build(), and where turns would be dropped does what the policy says:
+  ///  - kStop: kResourceExhausted.
+  ///  - kStream: they are left out of this window.
+  ///  - kCompact: the oldest turns, until half of the budget is free, leave the conversation for a summary of them.
+  ///    Without one (an error of `summarise`), or where it does not fit either, they are left out of this window.
+  Result<ContextWindow> fit(std::string_view system_prompt, std::string_view request, const FitOptions& options);
+
+  /// The worst that has happened to this conversation, and a sentence that says so to a person.
+  Forgetting forgetting() const { return forgetting_; }
+  const std::string& forgetting_text() const { return forgetting_text_; }
+  void forgets(Forgetting what, std::string text);
+
  private:
   std::vector<Message> messages(std::string_view system_prompt, std::string_view request, size_t n_dropped) const;
+  Status compact(size_t n_turns, const Summarise& summarise);
 
   std::vector<Turn> turns_;
+  Forgetting forgetting_ = Forgetting::kNothing;
+  std::string forgetting_text_;
 };
 
 }  // namespace sain::router

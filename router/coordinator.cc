@@ -103,17 +103,17 @@ Status Coordinator::handle(std::string_view text, const EventSink& sink, std::st
 /// Leases the member's model for as long as it answers.
 Result<Answer> Coordinator::try_member(SpecialistId id, Request& request) {
   const Clock::time_point load_start = Clock::now();
-  const StatusSink status = [&request, id](const StatusEvent& event) {
-    if (id != kAssistant) request.sink(event);
-  };
-  auto lease = residency_.acquire(id, status, request.stop);
+  const StatusSink status = [&request](const StatusEvent& event) { request.sink(event); };
+  auto lease = residency_.acquire(id, id == kAssistant ? StatusSink() : status, request.stop);
   if (!lease) {
     if (lease.error().code != ErrorCode::kCancelled) ++metrics_.n_load_failures;
     return std::move(lease).error();
   }
   request.timings.load_ms = ms_since(load_start);
   TokenForwarder forwarder(id, request.sink, request.start, request.timings);
-  auto answer = parts_.answer(id, *lease, context_, request.text, request.stop, forwarder);
+  const Forgetting before = context_.forgetting();
+  auto answer = parts_.answer(id, *lease, context_, request.text, request.stop, status, forwarder);
+  if (context_.forgetting() > before) request.sink(ForgetEvent{context_.forgetting(), context_.forgetting_text()});
   if (!request.stop.stop_requested() && (!answer || is_blank(answer->text))) ++metrics_.n_answer_failures;
   return answer;
 }
@@ -136,7 +136,7 @@ void Coordinator::finish(SpecialistId by, Answer answer, Request& request) {
     ++metrics_.n_answers[index(by)];
   }
   if (!is_blank(answer.text)) context_.record({request.text, std::move(answer.text), by});
-  request.sink(DoneEvent{by, answer.finish_reason, answer.n_dropped_turns, request.timings});
+  request.sink(DoneEvent{by, answer.finish_reason, answer.n_dropped_turns, answer.context, request.timings});
 }
 
 }  // namespace sain::router

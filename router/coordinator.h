@@ -22,6 +22,7 @@ struct Answer {
   std::string text = {};
   engine::FinishReason finish_reason = engine::FinishReason::kStop;
   size_t n_dropped_turns = 0;
+  ContextUse context = {};
   engine::Timings timings = {};
 };
 
@@ -29,9 +30,10 @@ struct Answer {
 struct CoordinatorParts {
   /// Probabilities by intent, or none.
   std::function<Result<std::vector<double>>(std::string_view text)> classify;
-  /// The answer of a member whose model is leased.
-  std::function<Result<Answer>(SpecialistId id, const ModelLease& lease, const ContextManager& context,
-                               std::string_view request, std::stop_token stop, engine::TokenSink& sink)>
+  /// The answer of a member whose model is leased. Makes room in `context`, and says there what that has cost.
+  std::function<Result<Answer>(SpecialistId id, const ModelLease& lease, ContextManager& context,
+                               std::string_view request, std::stop_token stop, const StatusSink& status,
+                               engine::TokenSink& sink)>
       answer;
 };
 
@@ -43,10 +45,10 @@ class Coordinator {
     metrics_.n_answers.resize(registry.size());
   }
 
-  /// RouteEvent; for a specialist StatusEvents; TokenEvents, perhaps a FallbackEvent and more TokenEvents; then
-  /// DoneEvent, or ErrorEvent when the assistant fails too. Whatever a specialist does, the request gets an answer.
-  /// A stop request ends the load or the answer, and is not an error. The turn joins the conversation.
-  /// Errors: that of the ErrorEvent.
+  /// RouteEvent; StatusEvents; TokenEvents, perhaps a FallbackEvent and more TokenEvents; a
+  /// ForgetEvent where old turns had to go; then DoneEvent, or ErrorEvent when the assistant fails too. Whatever a
+  /// specialist does, the request gets an answer. A stop request ends the load or the answer, and is not an error. The
+  /// turn joins the conversation. Errors: that of the ErrorEvent.
   Status handle(std::string_view request, const EventSink& sink, std::stop_token stop = {});
 
   /// Classifies and decides, without answering. A failure to classify means that the assistant answers.

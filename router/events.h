@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "engine/session.h"
+#include "router/context_manager.h"
 #include "router/metrics.h"
 #include "router/route_policy.h"
 
@@ -22,6 +23,7 @@ struct StatusEvent {
     kAcknowledged,  // the assistant says, in `text`, that it brings in the specialist
     kLoading,       // `fraction` of the model is in memory
     kReady,
+    kSummarising,  // the assistant writes a summary of old turns, before the answer
   };
   Kind kind = Kind::kLoading;
   SpecialistId member = kAssistant;
@@ -42,11 +44,25 @@ struct FallbackEvent {
   std::string text;  // what the assistant says about it
 };
 
+/// The conversation begins to forget, or it gets worse; so at most once for each kind in a conversation. Comes after
+/// the text of the answer.
+struct ForgetEvent {
+  Forgetting what = Forgetting::kNothing;
+  std::string text;
+};
+
+/// Tokens that the model which answered holds of the conversation, of the most that it can.
+struct ContextUse {
+  size_t n_tokens = 0;
+  size_t limit = 0;  // 0: no model was asked
+};
+
 /// The answer is complete, or was stopped (finish_reason kCancelled).
 struct DoneEvent {
   SpecialistId by = kAssistant;
   engine::FinishReason finish_reason = engine::FinishReason::kStop;
   size_t n_dropped_turns = 0;  // old turns that had no room in the context
+  ContextUse context;
   RequestTimings timings;
 };
 
@@ -55,7 +71,7 @@ struct ErrorEvent {
   Error error;
 };
 
-using Event = std::variant<RouteEvent, StatusEvent, TokenEvent, FallbackEvent, DoneEvent, ErrorEvent>;
+using Event = std::variant<RouteEvent, StatusEvent, TokenEvent, FallbackEvent, ForgetEvent, DoneEvent, ErrorEvent>;
 using EventSink = std::function<void(const Event&)>;         // called by the thread that handles the request
 using StatusSink = std::function<void(const StatusEvent&)>;  // may be empty
 

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "router/prompt.h"
+#include "router/summary.h"
 
 namespace sain::router {
 namespace {
@@ -15,26 +16,49 @@ engine::SessionOptions fitted(engine::SessionOptions options, const engine::Mode
   return options;
 }
 
+/// Whether `prompt` goes on from what the session holds. Of a stream, what it still keeps is compared.
+bool goes_on(const engine::Session& session, std::span<const Token> prompt, uint32_t n_sinks) {
+  const std::span<const Token> kept = session.history();
+  if (session.n_tokens() >= prompt.size()) return false;
+  const std::span<const Token> sinks = kept.first(std::min<size_t>(n_sinks, kept.size()));
+  const std::span<const Token> newest = kept.subspan(sinks.size());
+  return std::ranges::equal(sinks, prompt.first(sinks.size())) &&
+         std::ranges::equal(newest, prompt.subspan(session.n_tokens() - newest.size(), newest.size()));
+}
+
 /// Appends what the session does not hold yet; starts again where the conversation took another turn.
-std::span<const Token> continue_session(engine::Session& session, std::span<const Token> prompt) {
-  const std::span<const Token> history = session.history();
-  const bool is_prefix = session.n_tokens() == history.size() && history.size() < prompt.size() &&
-                         std::equal(history.begin(), history.end(), prompt.begin());
-  if (is_prefix) return prompt.subspan(history.size());
+std::span<const Token> continue_session(engine::Session& session, std::span<const Token> prompt, uint32_t n_sinks) {
+  if (goes_on(session, prompt, n_sinks)) return prompt.subspan(session.n_tokens());
   session.reset();
   return prompt;
+}
+
+CountTokens counter(const engine::Model& model, std::time_t now) {
+  return [&model, now](std::span<const Message> messages) -> Result<size_t> {
+    SAIN_ASSIGN_OR_RETURN(const std::vector<Token> tokens, render_prompt(model, messages, now));
+    return tokens.size();
+  };
+}
+
+std::vector<std::string> stop_strings(const engine::Model& model, std::vector<std::string> own) {
+  if (model.chat_template() == nullptr)
+    for (std::string& stop_string : plain_stop_strings()) own.push_back(std::move(stop_string));
+  return own;
 }
 
 }  // namespace
 
 Result<ModelRunner> ModelRunner::create(const Registry& registry, engine::ThreadPool& pool,
                                         const engine::Model& assistant, uint32_t layer,
-                                        const engine::SessionOptions& options) {
+                                        const engine::SessionOptions& wanted, ConversationPolicy policy) {
+  engine::SessionOptions options = wanted;
+  options.policy =
+      policy == ConversationPolicy::kStream ? engine::ContextPolicy::kStream : engine::ContextPolicy::kStop;
   if (layer > assistant.config().n_layers)
     return make_error(ErrorCode::kUnsupported, "routing.layer: expected at most {}, the layers of {}, found {}",
                       assistant.config().n_layers, assistant.file().path().string(), layer);
   SAIN_ASSIGN_OR_RETURN(engine::Session session, engine::Session::create(assistant, pool, fitted(options, assistant)));
-  return ModelRunner(registry, pool, layer, options, std::move(session));
+  return ModelRunner(registry, pool, layer, options, policy, std::move(session));
 }
 
 Result<std::vector<float>> ModelRunner::features(std::string_view text) {
@@ -52,39 +76,65 @@ Result<std::vector<float>> ModelRunner::features(std::string_view text) {
   return assistant_session_.hidden_state(tokens, layer_);
 }
 
-Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, const ContextManager& context,
-                                   std::string_view request, std::stop_token stop, engine::TokenSink& sink) {
+Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, ContextManager& context,
+                                   std::string_view request, std::stop_token stop, const StatusSink& status,
+                                   engine::TokenSink& sink) {
   const MemberConfig& member = registry_->member(id);
   const engine::SessionOptions options = fitted(options_, model);
+  const bool is_stream = policy_ == ConversationPolicy::kStream;
   const std::time_t now = std::time(nullptr);
-  engine::GenerateOptions generate;
   const uint32_t answer_tokens = std::min(member.max_tokens, options.context_length / 2);
-  generate.max_tokens = options.policy == engine::ContextPolicy::kStream ? member.max_tokens : answer_tokens;
-  generate.stop_strings = member.stop_strings;
-  generate.sampler = member.sampling;
-  if (model.chat_template() == nullptr)
-    for (std::string& stop_string : plain_stop_strings()) generate.stop_strings.push_back(std::move(stop_string));
+  const engine::GenerateOptions generate = {.max_tokens = is_stream ? member.max_tokens : answer_tokens,
+                                            .stop_strings = stop_strings(model, member.stop_strings),
+                                            .sampler = member.sampling};
 
+  const FitOptions fit = {.policy = policy_,
+                          .budget = options.context_length - answer_tokens,
+                          .count_tokens = counter(model, now),
+                          .summarise = [&](std::span<const Turn> turns) {
+                            if (status) status({StatusEvent::Kind::kSummarising, kAssistant, 0, {}});
+                            return summarise(assistant_session_, turns, now, stop);
+                          }};
+  ContextWindow window;
   std::vector<Token> prompt;
-  const auto count_tokens = [&](std::span<const Message> messages) -> Result<size_t> {
-    SAIN_ASSIGN_OR_RETURN(const std::vector<Token> tokens, render_prompt(model, messages, now));
-    return tokens.size();
-  };
-  SAIN_ASSIGN_OR_RETURN(
-      const ContextWindow window,
-      context.build(member.system_prompt, request, options.context_length - answer_tokens, count_tokens));
-  SAIN_ASSIGN_OR_RETURN(prompt, render_prompt(model, window.messages, now));
-
-  Result<engine::Generation> generation = Error{};
-  if (id == kAssistant) {
-    generation = assistant_session_.generate(continue_session(assistant_session_, prompt), generate, stop, sink);
-    if (!generation) assistant_session_.reset();
-  } else {
-    SAIN_ASSIGN_OR_RETURN(engine::Session session, engine::Session::create(model, *pool_, options));
-    generation = session.generate(prompt, generate, stop, sink);
+  if (is_stream && id == kAssistant && assistant_session_.n_tokens() > 0) {
+    SAIN_ASSIGN_OR_RETURN(window, context.build(member.system_prompt, request, SIZE_MAX, fit.count_tokens));
+    SAIN_ASSIGN_OR_RETURN(prompt, render_prompt(model, window.messages, now));
   }
-  if (!generation) return std::move(generation).error();
-  return Answer{std::move(generation->text), generation->finish_reason, window.n_dropped_turns, generation->timings};
+  // A stream that goes on takes what is new, however long the conversation; anything else takes what fits.
+  if (prompt.empty() || !goes_on(assistant_session_, prompt, options.n_sinks)) {
+    auto fits = context.fit(member.system_prompt, request, fit);
+    if (!fits && fits.error().code == ErrorCode::kResourceExhausted)
+      return make_error(ErrorCode::kResourceExhausted, "{} (context_length {}, less {} for the answer)",
+                        fits.error().message, options.context_length, answer_tokens);
+    if (!fits) return std::move(fits).error();
+    window = *std::move(fits);
+    // The assistant's stream begins with what is left, and the next request must continue it.
+    if (is_stream && id == kAssistant) context.drop(window.n_dropped_turns);
+    SAIN_ASSIGN_OR_RETURN(prompt, render_prompt(model, window.messages, now));
+  }
+
+  std::optional<engine::Session> own_session;
+  if (id != kAssistant) {
+    SAIN_ASSIGN_OR_RETURN(own_session, engine::Session::create(model, *pool_, options));
+  }
+  engine::Session& session = own_session ? *own_session : assistant_session_;
+  auto generation = session.generate(continue_session(session, prompt, options.n_sinks), generate, stop, sink);
+  if (!generation) {
+    session.reset();
+    return std::move(generation).error();
+  }
+  if (session.n_tokens() > session.context_length()) {
+    context.forgets(Forgetting::kStreamed,
+                    fmt::format("The conversation has outgrown the context: only its first {} tokens and the newest {} "
+                                "are kept.",
+                                options.n_sinks, session.context_length() - options.n_sinks));
+  }
+  return Answer{std::move(generation->text),
+                generation->finish_reason,
+                window.n_dropped_turns,
+                {session.history().size(), session.context_length()},
+                generation->timings};
 }
 
 }  // namespace sain::router

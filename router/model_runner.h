@@ -23,30 +23,34 @@ class ModelRunner {
  public:
   /// Errors: kUnsupported when the assistant has fewer than `layer` layers; those of Session::create.
   static Result<ModelRunner> create(const Registry& registry, engine::ThreadPool& pool, const engine::Model& assistant,
-                                    uint32_t layer, const engine::SessionOptions& options);
+                                    uint32_t layer, const engine::SessionOptions& options, ConversationPolicy policy);
 
   /// The mean hidden state of the assistant over the text's tokens, after the configured layer. Of a long text the
   /// first 256 and the last 128 tokens count: what is asked for stands at one end. Errors: kInvalidArgument (no
   /// tokens).
   Result<std::vector<float>> features(std::string_view text);
 
-  /// The answer of member `id`, whose model is `model`, to `request` after the turns of `context`. Half of the
-  /// context is room for the answer at most, unless the context is a stream. Errors: those of ContextManager::build and
-  /// Session::generate.
-  Result<Answer> answer(SpecialistId id, const engine::Model& model, const ContextManager& context,
-                        std::string_view request, std::stop_token stop, engine::TokenSink& sink);
+  /// The answer of member `id`, whose model is `model`, to `request` after the turns of `context`, in which it makes
+  /// room by the policy; `status` hears of each summary. Half of the model's context is room for the answer at most,
+  /// unless it is a stream. Errors: those of ContextManager::fit and Session::generate.
+  Result<Answer> answer(SpecialistId id, const engine::Model& model, ContextManager& context, std::string_view request,
+                        std::stop_token stop, const StatusSink& status, engine::TokenSink& sink);
 
  private:
   ModelRunner(const Registry& registry, engine::ThreadPool& pool, uint32_t layer, const engine::SessionOptions& options,
-              engine::Session session)
-      : registry_(&registry), pool_(&pool), layer_(layer), options_(options), assistant_session_(std::move(session)) {}
-
-  engine::SessionOptions options_for(const engine::Model& model) const;
+              ConversationPolicy policy, engine::Session session)
+      : registry_(&registry),
+        pool_(&pool),
+        layer_(layer),
+        options_(options),
+        policy_(policy),
+        assistant_session_(std::move(session)) {}
 
   const Registry* registry_;
   engine::ThreadPool* pool_;
   uint32_t layer_;
   engine::SessionOptions options_;
+  ConversationPolicy policy_;
   engine::Session assistant_session_;
 };
 

@@ -55,8 +55,9 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
       config.unload_after_answer ? KeepLoaded::kWhileLeased : KeepLoaded::kUntilNeeded);
   SAIN_ASSIGN_OR_RETURN(chat->assistant_, chat->residency_->acquire(kAssistant, options.on_status, options.stop));
 
-  SAIN_ASSIGN_OR_RETURN(ModelRunner runner, ModelRunner::create(registry, chat->pool_, chat->assistant_.model(),
-                                                                config.routing.layer, session));
+  SAIN_ASSIGN_OR_RETURN(ModelRunner runner,
+                        ModelRunner::create(registry, chat->pool_, chat->assistant_.model(), config.routing.layer,
+                                            session, options.policy.value_or(config.context_policy)));
   chat->runner_ = std::make_unique<ModelRunner>(std::move(runner));
   ModelRunner* const run = chat->runner_.get();
 
@@ -70,9 +71,9 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
 
   CoordinatorParts parts;
   parts.classify = [classify = chat->classifier_.get()](std::string_view text) { return classify->classify(text); };
-  parts.answer = [run](SpecialistId id, const ModelLease& lease, const ContextManager& context,
-                       std::string_view request, std::stop_token stop, engine::TokenSink& sink) {
-    return run->answer(id, lease.model(), context, request, stop, sink);
+  parts.answer = [run](SpecialistId id, const ModelLease& lease, ContextManager& context, std::string_view request,
+                       std::stop_token stop, const StatusSink& status, engine::TokenSink& sink) {
+    return run->answer(id, lease.model(), context, request, stop, status, sink);
   };
   chat->coordinator_ = std::make_unique<Coordinator>(registry, *chat->residency_, RoutePolicy{config.routing.threshold},
                                                      std::move(parts));

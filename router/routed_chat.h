@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -20,8 +21,9 @@
 namespace sain::router {
 
 struct RoutedChatOptions {
-  engine::SessionOptions session = {};  // context_length 0: what the configuration says
-  unsigned threads = 0;                 // 0: what the configuration says, or session.tuning where it says nothing
+  engine::SessionOptions session = {};            // context_length 0: what the configuration says
+  std::optional<ConversationPolicy> policy = {};  // none: what the configuration says
+  unsigned threads = 0;  // 0: what the configuration says, or session.tuning where it says nothing
   Retrain retrain = Retrain::kIfStale;
   std::stop_token stop = {};       // ends the load and the training with kCancelled
   StatusSink on_status = {};       // while the assistant loads

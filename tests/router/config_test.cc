@@ -27,11 +27,21 @@ TEST(ConfigTest, MinimalConfigurationHasDefaults) {
   EXPECT_EQ(config->memory_budget_bytes, uint64_t{8} << 30);
   EXPECT_TRUE(config->unload_after_answer);
   EXPECT_TRUE(config->specialists.empty());
+  EXPECT_EQ(config->context_policy, ConversationPolicy::kCompact);
+}
+
+TEST(ConfigTest, ContextPoliciesHaveNames) {
+  EXPECT_EQ(find_conversation_policy("stop"), ConversationPolicy::kStop);
+  EXPECT_EQ(find_conversation_policy("stream"), ConversationPolicy::kStream);
+  EXPECT_EQ(find_conversation_policy("compact"), ConversationPolicy::kCompact);
+  EXPECT_FALSE(find_conversation_policy("Compact"));
+  EXPECT_FALSE(find_conversation_policy(""));
 }
 
 TEST(ConfigTest, ReadsEveryKey) {
   const std::string text = R"(
 context_length = 1024
+context_policy = "stream"
 threads = 3
 [memory]
 budget_mib = 512
@@ -78,6 +88,7 @@ intents = "maths.toml"
   const auto config = parse_config(text, "t.toml", read_file);
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->context_length, 1024u);
+  EXPECT_EQ(config->context_policy, ConversationPolicy::kStream);
   EXPECT_EQ(config->threads, 3u);
   EXPECT_EQ(config->memory_budget_bytes, uint64_t{512} << 20);
   EXPECT_FALSE(config->unload_after_answer);
@@ -144,6 +155,12 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"out_of_range", with_assistant("max_tokens = 0"), {"t.toml:4", "found 0"}},
         BadConfig{"float_for_integer", "threads = 1.5\n" + with_assistant(""), {"t.toml:1", "threads", "1.5"}},
         BadConfig{"negative_threads", "threads = -1\n" + with_assistant(""), {"threads", "-1"}},
+        BadConfig{"context_policy",
+                  "context_policy = \"drop\"\n" + with_assistant(""),
+                  {"t.toml:1", "context_policy: expected \"stop\", \"stream\" or \"compact\"", "found \"drop\""}},
+        BadConfig{"context_policy_type",
+                  "context_policy = 1\n" + with_assistant(""),
+                  {"t.toml:1", "context_policy: expected", "found 1"}},
         BadConfig{"sampling",
                   with_assistant("sampling = { temperature = \"hot\" }"),
                   {"t.toml:4", "assistant.sampling.temperature: expected a number", "found \"hot\""}},

@@ -83,10 +83,132 @@ TEST(ContextManagerTest, ErrorsOfTheCounterComeThrough) {
   EXPECT_EQ(window.error().message, "roles must alternate");
 }
 
+/// Fits "now" after "sys" by a policy; summaries are counted, and say what they are of.
+struct Fitting {
+  explicit Fitting(ConversationPolicy policy, size_t budget) {
+    options.policy = policy;
+    options.budget = budget;
+    options.count_tokens = count_bytes;
+    options.summarise = [this](std::span<const Turn> turns) -> Result<std::string> {
+      ++n_summaries;
+      if (fails) return make_error(ErrorCode::kInternal, "the pen is dry");
+      std::string summary;
+      for (const Turn& turn : turns) summary += turn.answer.substr(0, 2);
+      return summary;
+    };
+  }
+  Result<ContextWindow> operator()(ContextManager& context) { return context.fit("sys", "now", options); }
+
+  FitOptions options;
+  int n_summaries = 0;
+  bool fails = false;
+};
+
+constexpr size_t kSummarySize = kSummaryRequest.size() + 2 + 2;  // without its text
+
+TEST(FitTest, NothingHappensToWhatFits) {
+  for (const auto policy : {ConversationPolicy::kStop, ConversationPolicy::kStream, ConversationPolicy::kCompact}) {
+    ContextManager context = three_turns();
+    Fitting fit(policy, 46);
+    const auto window = fit(context);
+    ASSERT_TRUE(window);
+    EXPECT_EQ(window->messages.size(), 8u);
+    EXPECT_EQ(context.turns().size(), 3u);
+    EXPECT_EQ(context.forgetting(), Forgetting::kNothing);
+    EXPECT_EQ(fit.n_summaries, 0);
+  }
+}
+
+TEST(FitTest, StopIsAnErrorThatNamesTheLimit) {
+  ContextManager context = three_turns();
+  const auto window = Fitting(ConversationPolicy::kStop, 45)(context);
+  ASSERT_FALSE(window);
+  EXPECT_EQ(window.error().code, ErrorCode::kResourceExhausted);
+  EXPECT_THAT(window.error().message,
+              ::testing::HasSubstr("takes 46 tokens with this request, and there is room for 45"));
+  EXPECT_EQ(context.turns().size(), 3u);
+}
+
+TEST(FitTest, StreamLeavesTheOldestTurnsOut) {
+  ContextManager context = three_turns();
+  const auto window = Fitting(ConversationPolicy::kStream, 34)(context);
+  ASSERT_TRUE(window);
+  EXPECT_EQ(joined(*window), "s:sys u:bbbb a:BBBB u:cccc a:CCCC u:now ");
+  EXPECT_EQ(context.turns().size(), 3u);
+  EXPECT_EQ(context.forgetting(), Forgetting::kStreamed);
+}
+
+TEST(FitTest, CompactLeavesHalfOfTheBudgetToTheSummaryAndWhatIsToCome) {
+  ContextManager context;
+  for (const char* letter : {"a", "b", "c", "d"}) context.record({std::string(40, *letter), "+" + std::string(letter)});
+  Fitting fit(ConversationPolicy::kCompact, 190);  // 10 + 4 * 46 is more; two turns fit into the half
+  const auto window = fit(context);
+  ASSERT_TRUE(window);
+  EXPECT_EQ(context.turns().size(), 2u);
+  EXPECT_EQ(context.turns()[0].request, kSummaryRequest);
+  EXPECT_EQ(context.turns()[0].answer, "+a+b+c");
+  EXPECT_EQ(context.turns()[1].answer, "+d");
+  EXPECT_EQ(window->n_tokens, 10 + kSummarySize + 6 + 46);
+  EXPECT_EQ(window->messages.front().content, "sys");
+  EXPECT_EQ(window->n_dropped_turns, 0u);
+  EXPECT_EQ(context.forgetting(), Forgetting::kSummarised);
+  EXPECT_THAT(context.forgetting_text(), ::testing::HasSubstr("a summary takes the place of its oldest turns"));
+
+  // The next summary is of this one and of what came after it.
+  context.record({"e", std::string(40, 'E')});
+  ASSERT_TRUE(fit(context));
+  EXPECT_EQ(fit.n_summaries, 2);
+  EXPECT_EQ(context.turns().size(), 2u);
+  EXPECT_EQ(context.turns()[0].answer, "+a+d");
+  EXPECT_EQ(context.turns()[1].request, "e");
+}
+
+TEST(FitTest, WithoutASummaryTheOldestTurnsAreLeftOutAndItIsSaid) {
+  ContextManager context = three_turns();
+  Fitting fit(ConversationPolicy::kCompact, 40);
+  fit.fails = true;
+  const auto window = fit(context);
+  ASSERT_TRUE(window);
+  EXPECT_EQ(joined(*window), "s:sys u:bbbb a:BBBB u:cccc a:CCCC u:now ");
+  EXPECT_EQ(context.turns().size(), 3u) << "the next request may have more luck";
+  EXPECT_EQ(context.forgetting(), Forgetting::kDropped);
+  EXPECT_THAT(context.forgetting_text(), ::testing::HasSubstr("left out (there is no summary: the pen is dry)"));
+}
+
+TEST(FitTest, ASummaryThatDoesNotFitBesideTheRequestIsLeftOut) {
+  ContextManager context = three_turns();
+  const auto window = Fitting(ConversationPolicy::kCompact, 12)(context);
+  ASSERT_TRUE(window);
+  EXPECT_EQ(joined(*window), "s:sys u:now ");
+  EXPECT_EQ(context.forgetting(), Forgetting::kDropped);
+  EXPECT_EQ(context.turns().size(), 1u);
+  EXPECT_EQ(context.turns()[0].request, kSummaryRequest);
+}
+
+TEST(FitTest, ARequestTooLongIsAnErrorUnderEveryPolicy) {
+  for (const auto policy : {ConversationPolicy::kStop, ConversationPolicy::kStream, ConversationPolicy::kCompact}) {
+    ContextManager context = three_turns();
+    Fitting fit(policy, 9);
+    EXPECT_FALSE(fit(context));
+    EXPECT_EQ(fit.n_summaries, 0);
+    EXPECT_EQ(context.turns().size(), 3u);
+  }
+}
+
+TEST(ContextManagerTest, OnlyTheWorstIsKept) {
+  ContextManager context;
+  context.forgets(Forgetting::kDropped, "worse");
+  context.forgets(Forgetting::kSummarised, "bad");
+  EXPECT_EQ(context.forgetting(), Forgetting::kDropped);
+  EXPECT_EQ(context.forgetting_text(), "worse");
+}
+
 TEST(ContextManagerTest, ResetForgets) {
   ContextManager context = three_turns();
+  context.forgets(Forgetting::kDropped, "some are gone");
   context.reset();
   EXPECT_TRUE(context.turns().empty());
+  EXPECT_EQ(context.forgetting(), Forgetting::kNothing);
 }
 
 }  // namespace

@@ -35,10 +35,11 @@ struct Rig {
       const double p = text.find("code") != std::string_view::npos ? 0.9 : 0.1;
       return std::vector<double>{1 - p, p};
     };
-    parts.answer = [this](SpecialistId id, const ModelLease&, const ContextManager& context, std::string_view request,
-                          std::stop_token stop, engine::TokenSink& sink) -> Result<Answer> {
+    parts.answer = [this](SpecialistId id, const ModelLease&, ContextManager& context, std::string_view request,
+                          std::stop_token stop, const StatusSink& status, engine::TokenSink& sink) -> Result<Answer> {
       n_turns_seen = context.turns().size();
       const Step& step = id == kAssistant ? assistant : coder;
+      if (step.summarises) status({StatusEvent::Kind::kSummarising, kAssistant, 0, {}});
       std::string text;
       for (const char* piece : step.pieces) {
         if (stop.stop_requested()) return Answer{.text = text, .finish_reason = engine::FinishReason::kCancelled};
@@ -47,10 +48,12 @@ struct Rig {
         if (step.stop_after_piece) stop_source.request_stop();
       }
       last_request = std::string(request);
+      context.forgets(step.forgets, "some turns are gone");
       if (step.fails) return make_error(ErrorCode::kInternal, "the forward pass broke");
       return Answer{
           .text = text,
-          .finish_reason = stop.stop_requested() ? engine::FinishReason::kCancelled : engine::FinishReason::kStop};
+          .finish_reason = stop.stop_requested() ? engine::FinishReason::kCancelled : engine::FinishReason::kStop,
+          .context = {7, 100}};
     };
     return parts;
   }
@@ -62,16 +65,18 @@ struct Rig {
   }
 
   void record(const Event& event) {
-    static constexpr const char* kKinds[] = {"route", "status", "token", "fallback", "done", "error"};
+    static constexpr const char* kKinds[] = {"route", "status", "token", "fallback", "forget", "done", "error"};
     std::string line = kKinds[event.index()];
     if (const auto* status = std::get_if<StatusEvent>(&event)) {
       if (status->kind == StatusEvent::Kind::kLoading) return;  // as many as there is time for
-      line = status->kind == StatusEvent::Kind::kAcknowledged ? "acknowledged" : "ready";
+      static constexpr const char* kStatusKinds[] = {"acknowledged", "loading", "ready", "summarising"};
+      line = kStatusKinds[static_cast<size_t>(status->kind)];
     } else if (const auto* token = std::get_if<TokenEvent>(&event)) {
       line += " " + std::to_string(index(token->by)) + " " + token->text;
     } else if (const auto* done = std::get_if<DoneEvent>(&event)) {
       line += " " + std::to_string(index(done->by)) + " " + std::string(to_string(done->finish_reason));
       timings = done->timings;
+      context_use = done->context;
     } else if (const auto* fallback = std::get_if<FallbackEvent>(&event)) {
       fallback_reason = fallback->reason;
     }
@@ -82,6 +87,8 @@ struct Rig {
     std::vector<const char*> pieces;
     bool fails = false;
     bool stop_after_piece = false;
+    bool summarises = false;
+    Forgetting forgets = Forgetting::kNothing;
   };
 
   FakeModels models;
@@ -92,6 +99,7 @@ struct Rig {
   std::string last_request, fallback_reason;
   std::vector<std::string> events;
   RequestTimings timings;
+  ContextUse context_use;
   std::stop_source stop_source;
   Registry registry;
   Residency residency;
@@ -117,6 +125,44 @@ TEST(CoordinatorTest, ASpecialistIsAnnouncedLoadedAndUnloaded) {
   EXPECT_GT(rig.timings.first_token_ms, 0);
   EXPECT_LE(rig.timings.first_token_ms, rig.timings.total_ms);
   EXPECT_EQ(rig.coordinator.metrics().n_answers[1], 1u);
+}
+
+TEST(CoordinatorTest, SaysHowFullTheContextIs) {
+  Rig rig;
+  ASSERT_TRUE(rig.handle("hi"));
+  EXPECT_EQ(rig.context_use.n_tokens, 7u);
+  EXPECT_EQ(rig.context_use.limit, 100u);
+}
+
+TEST(CoordinatorTest, ASummaryIsAnnouncedBeforeTheAnswerOfTheAssistantToo) {
+  Rig rig;
+  rig.assistant.summarises = true;
+  ASSERT_TRUE(rig.handle("hi"));
+  EXPECT_THAT(rig.events, ElementsAre("route", "summarising", "token 0 Hello", "token 0  you", "done 0 stop"));
+}
+
+TEST(CoordinatorTest, ForgettingIsSaidOnceInAConversationAndAgainWhenItGetsWorse) {
+  Rig rig;
+  ASSERT_TRUE(rig.handle("hi"));
+  EXPECT_THAT(rig.events, ElementsAre("route", "token 0 Hello", "token 0  you", "done 0 stop"));
+  for (const Forgetting what : {Forgetting::kSummarised, Forgetting::kDropped}) {
+    rig.assistant.forgets = what;
+    ASSERT_TRUE(rig.handle("hi"));
+    EXPECT_THAT(rig.events, ElementsAre("route", "token 0 Hello", "token 0  you", "forget", "done 0 stop"));
+    ASSERT_TRUE(rig.handle("hi"));
+    EXPECT_THAT(rig.events, ElementsAre("route", "token 0 Hello", "token 0  you", "done 0 stop"));
+  }
+  rig.coordinator.context().reset();
+  ASSERT_TRUE(rig.handle("hi"));
+  EXPECT_THAT(rig.events, ElementsAre("route", "token 0 Hello", "token 0  you", "forget", "done 0 stop"));
+}
+
+TEST(CoordinatorTest, WhatAFailedSpecialistHasForgottenIsSaidToo) {
+  Rig rig;
+  rig.coder = {.pieces = {}, .fails = true, .summarises = true, .forgets = Forgetting::kSummarised};
+  ASSERT_TRUE(rig.handle("write code"));
+  EXPECT_THAT(rig.events, ElementsAre("route", "acknowledged", "ready", "summarising", "forget", "fallback",
+                                      "token 0 Hello", "token 0  you", "done 0 stop"));
 }
 
 TEST(CoordinatorTest, TheNameIsTakenOffTheRequest) {

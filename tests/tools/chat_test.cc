@@ -9,6 +9,8 @@ namespace {
 
 using nlohmann::json;
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -142,6 +144,122 @@ TEST_F(RoutedCommand, ARequestTooLongIsRefusedAndNotCut) {
   const ProcessResult result = chat({"--json"}, std::string(20000, 'a') + "\n");
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(events(result).back()["message"].get<std::string>(), HasSubstr("tokens, and there is room for"));
+}
+
+/// More than 192 tokens hold.
+constexpr const char* kLongConversation =
+    "Hello! My name is Maria and I live in Lisbon.\nI have a dog called Bruno. What should I feed him?\n"
+    "How often should I walk with him?\nWhat is the capital of France?\nWhat can I see there in three days?\n"
+    "How do I get there from Lisbon by train?\nWrite a short poem about the sea.\nWhy is the sky blue?\n"
+    "How do I boil an egg?\nWhat was my name?\n";
+
+struct LongConversation {
+  std::string answers;
+  std::vector<std::string> forgets, errors;
+  size_t n_done = 0, n_summaries = 0, most_tokens = 0;
+};
+
+LongConversation summary_of(const std::vector<json>& events) {
+  LongConversation seen;
+  for (const json& event : events) {
+    const std::string kind = event["event"];
+    if (kind == "token") seen.answers += event["text"];
+    if (event.value("kind", "") == "summarising") ++seen.n_summaries;
+    if (kind == "forget") seen.forgets.push_back(event["kind"]);
+    if (kind == "error") seen.errors.push_back(event["message"]);
+    if (kind != "done") continue;
+    ++seen.n_done;
+    seen.answers += "\n";
+    seen.most_tokens = std::max<size_t>(seen.most_tokens, event["context"]["tokens"]);
+    EXPECT_EQ(event["context"]["limit"], 192);
+  }
+  return seen;
+}
+
+TEST_F(RoutedCommand, ALongConversationIsCompacted) {
+  const std::string twice = std::string(kLongConversation) + "/reset\n" + kLongConversation;
+  const ProcessResult result = chat({"--json", "--ctx", "192"}, twice);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const std::vector<json> list = events(result);
+  const LongConversation all = summary_of(list);
+  EXPECT_EQ(all.n_done, 20u);
+  EXPECT_GE(all.n_summaries, 4u) << "each conversation outgrows its first one too";
+  EXPECT_LE(all.most_tokens, 192u);
+  EXPECT_THAT(all.forgets, ElementsAre("summarised", "summarised")) << "once in each conversation";
+
+  const auto middle = std::find_if(
+      list.begin(), list.end(), [n = 0](const json& event) mutable { return event["event"] == "done" && ++n == 10; });
+  ASSERT_NE(middle, list.end());
+  EXPECT_EQ(summary_of({list.begin(), middle + 1}).answers, summary_of({middle + 1, list.end()}).answers);
+}
+
+TEST_F(RoutedCommand, ALongConversationIsStreamed) {
+  const TemporaryFile alone("alone.toml", R"(
+context_policy = "stream"
+[routing]
+layer = 4
+[assistant]
+name = "Ada"
+model = "smollm2-135m-instruct"
+max_tokens = 24
+)");
+  // --exact: rounded activations make answers depend on how many tokens a pass drafts, and that depends on the time.
+  const auto converse = [&](const char* option, const char* value) {
+    return run_sain({"chat", "--config", alone.path(), "--json", "--exact", option, value},
+                    {.input = kLongConversation});
+  };
+  const ProcessResult result = converse("--ctx", "192");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const LongConversation seen = summary_of(events(result));
+  EXPECT_EQ(seen.n_done, 10u);
+  EXPECT_EQ(seen.most_tokens, 192u);
+  EXPECT_THAT(seen.forgets, ElementsAre("streamed"));
+
+  EXPECT_EQ(summary_of(events(converse("--window", "188"))).answers, seen.answers);
+
+  // As little is read for the last request as for the others.
+  for (const json& event : events(result)) {
+    if (event["event"] == "done") {
+      EXPECT_LE(event["timings"]["prefill_tokens"], 60);
+    }
+  }
+}
+
+TEST_F(RoutedCommand, ALongConversationIsStopped) {
+  const std::string again = std::string(kLongConversation) + "/reset\nHello!\n";
+  const ProcessResult result = chat({"--json", "--ctx", "192", "--policy", "stop"}, again);
+  EXPECT_EQ(result.exit_code, 1);
+  const std::vector<json> list = events(result);
+  EXPECT_EQ(list.back()["event"], "done") << "a new conversation has room";
+  const LongConversation seen = summary_of(list);
+  EXPECT_LE(seen.most_tokens, 192u);
+  EXPECT_THAT(seen.forgets, ElementsAre());
+  ASSERT_FALSE(seen.errors.empty());
+  EXPECT_EQ(seen.n_done + seen.errors.size(), 11u);
+  for (const std::string& error : seen.errors)
+    EXPECT_THAT(error, HasSubstr("there is room for 184 (context_length 192, less 8 for the answer)"));
+}
+
+TEST_F(RoutedCommand, TheContextIsShownToPeople) {
+  const ProcessResult result = chat({"--ctx", "192"}, kLongConversation);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.err, ContainsRegex("context [0-9]+ of 192 tokens\n"));
+  const size_t first = result.err.find("a summary takes the place of its oldest turns.\n");
+  ASSERT_NE(first, std::string::npos);
+  EXPECT_EQ(result.err.find("a summary", first + 1), std::string::npos) << "it is said once";
+}
+
+TEST(RoutedWithoutModel, PoliciesAreChecked) {
+  ProcessResult result = run_sain({"chat", "--policy", "drop"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("--policy"), HasSubstr("drop")));
+  result = run_sain({"chat", "--policy", "stop", "--window", "100"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("--policy: expected stream beside --window, found stop"));
+  const TemporaryFile wrong("policy.toml", "context_policy = \"drop\"\n[assistant]\nname = \"A\"\nmodel = \"m\"\n");
+  result = run_sain({"chat", "--config", wrong.path()});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr(wrong.path() + ":1: context_policy: expected"));
 }
 
 TEST(RoutedWithoutModel, SaysWhatIsMissing) {

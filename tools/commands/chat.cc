@@ -215,6 +215,13 @@ void add_chat_command(CLI::App& app, int& exit_code) {
   CLI::Option* context =
       command->add_option("--ctx", options->routed.context, "Context in tokens (default: what the configuration says)");
   context->check(in_range(128u, 1u << 30))->type_name("N");
+  command
+      ->add_option("--policy", options->routed.policy,
+                   "When the conversation outgrows the context: compact (a summary replaces the oldest turns), stream "
+                   "(only the first tokens and the newest are kept) or stop (what does not fit is refused) "
+                   "(default: what the configuration says)")
+      ->check(CLI::IsMember({"compact", "stream", "stop"}).description(""))
+      ->type_name("POLICY");
   add_stream_options(*command, options->routed.run, context);
   command->add_flag("--json", options->json, "Requests from standard input, a line each; events as lines of JSON");
   command->footer(

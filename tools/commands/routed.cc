@@ -27,11 +27,15 @@ Result<router::Config> find_config(const std::string& path) {
 Result<std::unique_ptr<router::RoutedChat>> open_routed_chat(const RoutedOptions& options, std::stop_token stop,
                                                              router::Retrain retrain) {
   SAIN_RETURN_IF_ERROR(options.run.check());
+  if (options.run.window != 0 && !options.policy.empty() && options.policy != "stream")
+    return make_error(ErrorCode::kInvalidArgument, "--policy: expected stream beside --window, found {}",
+                      options.policy);
   SAIN_ASSIGN_OR_RETURN(const router::Config config, find_config(options.config));
   ProgressBar loading("Loading " + config.assistant.name);
   ProgressBar training("Training the router");
   router::RoutedChatOptions chat_options;
   chat_options.session = options.run.session(options.context, options.run.tuning());
+  chat_options.policy = router::find_conversation_policy(options.run.window != 0 ? "stream" : options.policy);
   chat_options.threads = options.run.threads;
   chat_options.retrain = retrain;
   chat_options.stop = std::move(stop);
@@ -69,8 +73,24 @@ std::string_view kind_name(router::StatusEvent::Kind kind) {
       return "loading";
     case router::StatusEvent::Kind::kReady:
       return "ready";
+    case router::StatusEvent::Kind::kSummarising:
+      return "summarising";
   }
   return "loading";
+}
+
+std::string_view forgetting_name(router::Forgetting what) {
+  switch (what) {
+    case router::Forgetting::kNothing:
+      return "nothing";
+    case router::Forgetting::kSummarised:
+      return "summarised";
+    case router::Forgetting::kStreamed:
+      return "streamed";
+    case router::Forgetting::kDropped:
+      return "dropped";
+  }
+  return "nothing";
 }
 
 /// One overload an event; each gives the fields of its JSON object.
@@ -96,12 +116,16 @@ struct EventFields {
   ordered_json operator()(const router::FallbackEvent& event) const {
     return {{"event", "fallback"}, {"from", name(event.from)}, {"reason", event.reason}, {"text", event.text}};
   }
+  ordered_json operator()(const router::ForgetEvent& event) const {
+    return {{"event", "forget"}, {"kind", forgetting_name(event.what)}, {"text", event.text}};
+  }
   ordered_json operator()(const router::DoneEvent& event) const {
     const router::RequestTimings& timings = event.timings;
     return {{"event", "done"},
             {"by", name(event.by)},
             {"finish_reason", engine::to_string(event.finish_reason)},
             {"dropped_turns", event.n_dropped_turns},
+            {"context", {{"tokens", event.context.n_tokens}, {"limit", event.context.limit}}},
             {"timings",
              {{"route_ms", timings.route_ms},
               {"load_ms", timings.load_ms},

@@ -20,6 +20,7 @@ struct RoutedOptions {
   std::string config;  // empty: see find_config()
   RunOptions run;
   uint32_t context = 0;  // 0: the configuration's
+  std::string policy;    // empty: the configuration's, or with --window a stream
 };
 
 /// --config, and the options of running models.

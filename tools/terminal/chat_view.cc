@@ -33,13 +33,17 @@ void ChatView::on(const router::StatusEvent& event) {
   switch (event.kind) {
     case router::StatusEvent::Kind::kAcknowledged:
       note(event.text);
-      loading_ = std::make_unique<ProgressBar>("Loading " + name(event.member));
+      waiting_ = std::make_unique<ProgressBar>("Loading " + name(event.member));
       break;
     case router::StatusEvent::Kind::kLoading:
-      if (loading_) loading_->show_fraction(event.fraction);
+      if (waiting_) waiting_->show_fraction(event.fraction);
       break;
     case router::StatusEvent::Kind::kReady:
-      loading_.reset();
+      waiting_.reset();
+      break;
+    case router::StatusEvent::Kind::kSummarising:
+      waiting_ = std::make_unique<ProgressBar>("Summarising the conversation");
+      waiting_->show_fraction(0);
       break;
   }
 }
@@ -47,6 +51,7 @@ void ChatView::on(const router::StatusEvent& event) {
 void ChatView::on(const router::TokenEvent& event) {
   const std::string text = safe_text(event.text);
   if (text.empty()) return;
+  waiting_.reset();
   if (!is_answering_) std::fputs(dim(name(event.by) + ": ", false).c_str(), stdout);
   is_answering_ = true;
   std::fputs(text.c_str(), stdout);
@@ -55,24 +60,30 @@ void ChatView::on(const router::TokenEvent& event) {
 }
 
 void ChatView::on(const router::FallbackEvent& event) {
-  loading_.reset();
+  waiting_.reset();
   end_line();
   note(event.text + " (" + safe_text(event.reason) + ")");
   is_answering_ = false;
 }
 
+void ChatView::on(const router::ForgetEvent& event) {
+  waiting_.reset();
+  end_line();
+  note(safe_text(event.text));
+}
+
 void ChatView::on(const router::DoneEvent& event) {
-  loading_.reset();
+  waiting_.reset();
   end_line();
   if (event.finish_reason == engine::FinishReason::kCancelled) note("(stopped)");
   if (event.finish_reason == engine::FinishReason::kLength) note("(cut at max_tokens)");
   if (event.finish_reason == engine::FinishReason::kContext) note("(cut: the context is full)");
-  if (event.n_dropped_turns > 0)
-    note(fmt::format("(the {} oldest turns no longer fit into the context)", event.n_dropped_turns));
+  if (event.context.limit > 0)
+    note(fmt::format("context {} of {} tokens", event.context.n_tokens, event.context.limit));
 }
 
 void ChatView::on(const router::ErrorEvent& event) {
-  loading_.reset();
+  waiting_.reset();
   end_line();
   note("no answer: " + safe_text(event.error.message));
 }

@@ -27,6 +27,7 @@ class ChatView {
   void on(const router::StatusEvent& event);
   void on(const router::TokenEvent& event);
   void on(const router::FallbackEvent& event);
+  void on(const router::ForgetEvent& event);
   void on(const router::DoneEvent& event);
   void on(const router::ErrorEvent& event);
   void end_line();
@@ -37,7 +38,7 @@ class ChatView {
   bool dims_stdout_, dims_stderr_;
   bool is_answering_ = false;  // the name has been shown
   bool ends_line_ = true;      // stdout stands at the start of a line
-  std::unique_ptr<ProgressBar> loading_;
+  std::unique_ptr<ProgressBar> waiting_;
 };
 
 }  // namespace sain::tools

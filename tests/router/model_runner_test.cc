@@ -1,0 +1,205 @@
+// A conversation goes on past the context, on a model that runs, as each policy says.
+#include "router/model_runner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "router/summary.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_model.h"
+
+namespace sain::router {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::TinyModel;
+
+constexpr SpecialistId kSpecialist{1};
+constexpr uint32_t kContext = 512, kMaxTokens = 60;
+
+class TextSink : public engine::TokenSink {
+ public:
+  void on_text(std::string_view piece) override { text += piece; }
+  std::string text;
+};
+
+class ModelRunnerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    TinyModel tiny;
+    // Answers of full length whose text gives the same tokens again: never the control tokens, "th" and "the", nor "h",
+    // which "t" would join. A logit of 0 is not the greatest of 96.
+    for (const size_t token : {0, 1, 72, 94, 95})
+      for (size_t i = 0; i < TinyModel::kModel; ++i) tiny.at("output.weight", token * TinyModel::kModel + i) = 0;
+    load(tiny);
+  }
+
+  void load(TinyModel tiny) {
+    tiny.set("context_length", kContext);
+    tiny.metadata.set(
+        "tokenizer.chat_template",
+        "{% for m in messages %}<|start|>{{ m.role }} {{ m.content }}<|end|>{% endfor %}<|start|>assistant ");
+    auto loaded = engine::Model::load({.path = tiny.write(folder_ / "tiny.gguf")});
+    ASSERT_TRUE(loaded) << loaded.error().message;
+    model_ = std::make_unique<engine::Model>(*std::move(loaded));
+  }
+
+  static Registry registry() {
+    Config config;
+    config.assistant = {.name = "Ada", .model = "tiny.gguf", .system_prompt = "Be kind.", .max_tokens = kMaxTokens};
+    config.specialists.push_back({.name = "twin", .model = "tiny.gguf", .max_tokens = kMaxTokens});
+    return Registry(config);
+  }
+
+  ModelRunner runner(ConversationPolicy policy) {
+    const engine::SessionOptions options = {.context_length = kContext, .precision = engine::Precision::kExact};
+    auto created = ModelRunner::create(registry_, pool_, *model_, 1, options, policy);
+    EXPECT_TRUE(created) << created.error().message;
+    return *std::move(created);
+  }
+
+  /// What a Coordinator does with an answer.
+  Result<Answer> ask(ModelRunner& runner, ContextManager& context, const std::string& request,
+                     SpecialistId id = kAssistant, std::stop_token stop = {}) {
+    TextSink sink;
+    const StatusSink status = [this](const StatusEvent& event) {
+      EXPECT_EQ(event.kind, StatusEvent::Kind::kSummarising);
+      ++n_summaries_;
+    };
+    auto answer = runner.answer(id, *model_, context, request, std::move(stop), status, sink);
+    if (answer) {
+      EXPECT_EQ(answer->text, sink.text);
+      EXPECT_EQ(answer->context.limit, kContext);
+      EXPECT_LE(answer->context.n_tokens, kContext);
+      context.record({request, answer->text, id});
+    }
+    return answer;
+  }
+
+  testing::TemporaryFolder folder_;
+  std::unique_ptr<engine::Model> model_;
+  engine::ThreadPool pool_{1};
+  Registry registry_ = registry();
+  size_t n_summaries_ = 0;  // that were begun
+};
+
+std::string request_number(int i) {
+  return "This is request number " + std::to_string(i);
+}
+
+TEST_F(ModelRunnerTest, CompactGoesOnBehindASummary) {
+  ModelRunner runner = this->runner(ConversationPolicy::kCompact);
+  ContextManager context;
+  for (int i = 0; i < 12; ++i) {
+    const auto answer = ask(runner, context, request_number(i), i % 3 == 2 ? kSpecialist : kAssistant);
+    ASSERT_TRUE(answer) << answer.error().message;
+    EXPECT_EQ(answer->n_dropped_turns, 0u) << i << ": " << context.forgetting_text();
+    const Turn& oldest = context.turns().front();
+    EXPECT_EQ(oldest.request == kSummaryRequest, n_summaries_ > 0);
+    EXPECT_TRUE(n_summaries_ == 0 || oldest.answer.size() <= 3 * kContext / 8) << "no token of this model is longer";
+  }
+  EXPECT_EQ(context.forgetting(), Forgetting::kSummarised);
+  EXPECT_GE(n_summaries_, 2u);
+  EXPECT_LT(n_summaries_, 8u) << "one lasts for several requests";
+}
+
+TEST_F(ModelRunnerTest, StopRefusesAndLosesNothing) {
+  ModelRunner runner = this->runner(ConversationPolicy::kStop);
+  ContextManager context;
+  for (int i = 0; i < 12; ++i) {
+    const auto answer = ask(runner, context, request_number(i));
+    if (answer) continue;
+    EXPECT_GE(i, 3);
+    EXPECT_EQ(answer.error().code, ErrorCode::kResourceExhausted);
+    EXPECT_THAT(answer.error().message,
+                HasSubstr("there is room for 452 (context_length 512, less 60 for the answer)"));
+    EXPECT_EQ(context.turns().size(), static_cast<size_t>(i));
+    EXPECT_EQ(context.turns()[0].request, request_number(0));
+    EXPECT_EQ(context.forgetting(), Forgetting::kNothing);
+    return;
+  }
+  FAIL() << "twelve turns fitted into the context";
+}
+
+TEST_F(ModelRunnerTest, AStreamReadsOnlyWhatIsNew) {
+  ModelRunner runner = this->runner(ConversationPolicy::kStream);
+  ContextManager context;
+  for (int i = 0; i < 12; ++i) {
+    const auto answer = ask(runner, context, request_number(i));
+    ASSERT_TRUE(answer) << answer.error().message;
+    EXPECT_LE(answer->timings.prefill_tokens, 80u) << i;
+  }
+  EXPECT_EQ(context.turns().size(), 12u);
+  EXPECT_EQ(context.forgetting(), Forgetting::kStreamed);
+  EXPECT_THAT(context.forgetting_text(), HasSubstr("first 4 tokens and the newest 508"));
+
+  context.reset();
+  const auto answer = ask(runner, context, request_number(0));
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_LT(answer->context.n_tokens, 150u) << "it begins anew";
+  EXPECT_EQ(context.forgetting(), Forgetting::kNothing);
+}
+
+TEST_F(ModelRunnerTest, AStreamThatBeginsAnewTakesWhatFits) {
+  ModelRunner runner = this->runner(ConversationPolicy::kStream);
+  ContextManager context;
+  for (int i = 0; i < 12; ++i) context.record({request_number(i), "Fine.", kAssistant});
+  const auto anew = ask(runner, context, "And now?");
+  ASSERT_TRUE(anew) << anew.error().message;
+  EXPECT_GT(anew->n_dropped_turns, 0u);
+  EXPECT_EQ(context.forgetting(), Forgetting::kStreamed);
+  EXPECT_EQ(context.turns().size(), 13 - anew->n_dropped_turns) << "those that were left out are gone for good";
+
+  const auto aside = ask(runner, context, "And you?", kSpecialist);
+  ASSERT_TRUE(aside) << aside.error().message;
+  EXPECT_GT(aside->n_dropped_turns, 0u);
+
+  const auto next = ask(runner, context, "And now?");
+  ASSERT_TRUE(next) << next.error().message;
+  EXPECT_LE(next->timings.prefill_tokens, 200u) << "the session goes on, with the specialist's turn";
+  EXPECT_EQ(next->n_dropped_turns, 0u);
+}
+
+TEST_F(ModelRunnerTest, AStopWhileSummarisingKeepsTheConversation) {
+  ModelRunner runner = this->runner(ConversationPolicy::kCompact);
+  ContextManager context;
+  for (int i = 0; i < 12; ++i) context.record({request_number(i), "Fine.", kAssistant});
+  std::stop_source stop;
+  stop.request_stop();
+  const auto answer = ask(runner, context, "And now?", kAssistant, stop.get_token());
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(answer->finish_reason, engine::FinishReason::kCancelled);
+  EXPECT_EQ(context.forgetting(), Forgetting::kDropped);
+  EXPECT_EQ(context.turns()[0].request, request_number(0));
+}
+
+TEST_F(ModelRunnerTest, ASummaryIsShortHoweverLongTheTurns) {
+  auto session = engine::Session::create(*model_, pool_, {.context_length = kContext});
+  ASSERT_TRUE(session) << session.error().message;
+  for (const size_t n_turns : {1u, 3u, 5u}) {
+    const std::vector<Turn> turns(n_turns, {std::string(5000, 'a'), std::string(300, 'b'), kAssistant});
+    const auto summary = summarise(*session, turns, 0, {});
+    ASSERT_TRUE(summary) << summary.error().message;
+    EXPECT_LE(session->n_tokens(), kContext);
+  }
+  const std::vector<Turn> too_many(500, {"yes", "no", kAssistant});
+  const auto refused = summarise(*session, too_many, 0, {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kResourceExhausted);
+}
+
+TEST_F(ModelRunnerTest, AnEmptySummaryIsAnError) {
+  TinyModel tiny;
+  tiny.put("output.weight", {TinyModel::kModel, TinyModel::kVocab},
+           std::vector<float>(size_t{TinyModel::kModel} * TinyModel::kVocab));  // token 0 always, which has no text
+  load(tiny);
+  auto session = engine::Session::create(*model_, pool_, {.context_length = kContext});
+  ASSERT_TRUE(session) << session.error().message;
+  const std::vector<Turn> turns = {{"Hello", "Hello!", kAssistant}};
+  const auto summary = summarise(*session, turns, 0, {});
+  ASSERT_FALSE(summary);
+  EXPECT_THAT(summary.error().message, HasSubstr("wrote nothing"));
+}
+
+}  // namespace
+}  // namespace sain::router

@@ -13,6 +13,14 @@ KvLayout KvLayout::of_prefix() const {
   return layout;
 }
 
+uint64_t KvLayout::n_seen_by_all() const {
+  uint64_t n = UINT64_MAX;
+  for (const Group& group : groups) {
+    if (group.rule.window != 0) n = std::min<uint64_t>(n, group.rule.window);
+  }
+  return n;
+}
+
 Result<KvRows> KvRows::allocate(const KvLayout& layout, size_t group, uint64_t n_slots) {
   SAIN_ASSIGN_OR_RETURN(AlignedBuffer memory, AlignedBuffer::allocate(layout.bytes(group, n_slots), "the KV cache"));
   return KvRows{std::move(memory), n_slots};

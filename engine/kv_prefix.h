@@ -61,6 +61,9 @@ struct KvLayout {
   /// That of prefixes, which are complete in layers with no window of their own, whatever a cache forgets later.
   KvLayout of_prefix() const;
 
+  /// Up to so many positions every layer sees all of them.
+  uint64_t n_seen_by_all() const;
+
   /// Of a group's n_positions.
   size_t bytes(size_t group, uint64_t n_positions) const {
     return n_heads(group) * n_positions * (key_bytes + value_bytes);

@@ -141,6 +141,11 @@ void PrefixStore::save(const PrefixKey& key, std::span<const Token> tokens, cons
   make_room_on_disk(path);
 }
 
+void PrefixStore::clear() {
+  const std::lock_guard lock(mutex_);
+  entries_.clear();
+}
+
 uint64_t PrefixStore::memory_bytes() const {
   const std::lock_guard lock(mutex_);
   return memory_bytes_locked();

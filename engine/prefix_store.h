@@ -49,6 +49,9 @@ class PrefixStore {
   /// Writes a snapshot; nothing where one holds the same already.
   void save(const PrefixKey& key, std::span<const formats::Token> tokens, const KvPrefix& prefix);
 
+  /// Leaves nothing in memory. Snapshots stay.
+  void clear();
+
   uint64_t memory_bytes() const;  // in use
 
  private:

@@ -145,7 +145,7 @@ struct Session::State {
       draft[n_true] = token;
       end_draft(n_true + 1);
       std::span<const Token> next = lookup.propose(history);
-      next = next.first(std::min({next.size(), max_draft, room(), forward.alike_batch() - 1}));
+      next = next.first(std::min({next.size(), max_draft, room(), alike_drafts()}));
       std::ranges::copy(next, draft.begin());
       batch.assign({token});
       batch.insert(batch.end(), next.begin(), next.end());
@@ -175,6 +175,13 @@ struct Session::State {
   }
 
   void save(const Kept& kept) const { options.prefixes->save(prefix_key, kept.tokens, kept.prefix); }
+
+  /// Tokens that may follow another one in a pass so that all get the bits that they would get alone. Where windows
+  /// begin at different positions sums are taken in another order, so then there are none.
+  size_t alike_drafts() const {
+    const uint64_t seen = cache.layout().n_seen_by_all(), taken = cache.length() + 1;
+    return static_cast<size_t>(std::min<uint64_t>(forward.alike_batch() - 1, seen - std::min(seen, taken)));
+  }
 
   /// Forgets what was drafted and has not been generated. The first n_known of `draft` are what was.
   void end_draft(size_t n_known) {
@@ -295,11 +302,15 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
   return result;
 }
 
+bool Session::continues(std::span<const Token> prompt) const {
+  const State& s = *state_;
+  return s.n_tokens < prompt.size() && hash(prompt.first(s.n_tokens)) == s.beginning;
+}
+
 uint64_t Session::resume(std::span<const Token> prompt) {
   State& s = *state_;
   const std::span<const Token> known = prompt.first(prompt.size() - std::min<size_t>(prompt.size(), 1));
-  const bool continues = s.n_tokens <= known.size() && hash(known.first(s.n_tokens)) == s.beginning;
-  if (!continues) truncate(static_cast<uint64_t>(std::ranges::mismatch(known, s.history).in1 - known.begin()));
+  if (!continues(prompt)) truncate(static_cast<uint64_t>(std::ranges::mismatch(known, s.history).in1 - known.begin()));
   if (s.options.prefixes == nullptr) return s.n_tokens;
   const auto found = s.options.prefixes->find(s.prefix_key, known, s.n_tokens + 1);
   if (found && s.cache.adopt(*found)) s.restart(known.first(found->length()));

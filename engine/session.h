@@ -98,6 +98,9 @@ class Session {
   Session& operator=(Session&&) noexcept;
   ~Session();
 
+  /// Whether `prompt` begins with the whole conversation, forgotten tokens too, and goes on.
+  bool continues(std::span<const Token> prompt) const;
+
   /// Makes the conversation a beginning of `prompt`, the longest that is known: of itself, of what other sessions have
   /// kept, or of a snapshot. At least the prompt's last token is left to be appended. A stream that has forgotten
   /// tokens goes on where `prompt` continues it. Returns n_tokens().

@@ -16,28 +16,24 @@ engine::SessionOptions fitted(engine::SessionOptions options, const engine::Mode
   return options;
 }
 
-/// Whether `prompt` goes on from what the session holds. Of a stream, what it still keeps is compared.
-bool goes_on(const engine::Session& session, std::span<const Token> prompt, uint32_t n_sinks) {
-  const std::span<const Token> kept = session.history();
-  if (session.n_tokens() >= prompt.size()) return false;
-  const std::span<const Token> sinks = kept.first(std::min<size_t>(n_sinks, kept.size()));
-  const std::span<const Token> newest = kept.subspan(sinks.size());
-  return std::ranges::equal(sinks, prompt.first(sinks.size())) &&
-         std::ranges::equal(newest, prompt.subspan(session.n_tokens() - newest.size(), newest.size()));
-}
-
-/// Appends what the session does not hold yet; starts again where the conversation took another turn.
-std::span<const Token> continue_session(engine::Session& session, std::span<const Token> prompt, uint32_t n_sinks) {
-  if (goes_on(session, prompt, n_sinks)) return prompt.subspan(session.n_tokens());
-  session.reset();
-  return prompt;
-}
-
 CountTokens counter(const engine::Model& model, std::time_t now) {
   return [&model, now](std::span<const Message> messages) -> Result<size_t> {
     SAIN_ASSIGN_OR_RETURN(const std::vector<Token> tokens, render_prompt(model, messages, now));
     return tokens.size();
   };
+}
+
+/// What all prompts of a member begin with: those of two requests that differ from their first character on.
+Result<std::vector<Token>> common_beginning(const engine::Model& model, const MemberConfig& member, std::time_t now) {
+  std::vector<std::vector<Token>> prompts;
+  for (const char* request : {"A", "7"}) {
+    std::vector<Message> messages;
+    if (!member.system_prompt.empty()) messages.push_back({"system", member.system_prompt});
+    messages.push_back({"user", request});
+    SAIN_ASSIGN_OR_RETURN(prompts.emplace_back(), render_prompt(model, messages, now));
+  }
+  prompts[0].erase(std::ranges::mismatch(prompts[0], prompts[1]).in1, prompts[0].end());
+  return std::move(prompts[0]);
 }
 
 std::vector<std::string> stop_strings(const engine::Model& model, std::vector<std::string> own) {
@@ -76,6 +72,33 @@ Result<std::vector<float>> ModelRunner::features(std::string_view text) {
   return assistant_session_.hidden_state(tokens, layer_);
 }
 
+Status ModelRunner::prepare(SpecialistId id, const engine::Model& model, std::stop_token stop) {
+  const std::time_t now = std::time(nullptr);
+  const MemberConfig& member = registry_->member(id);
+  SAIN_ASSIGN_OR_RETURN(engine::Session session, engine::Session::create(model, *pool_, fitted(options_, model)));
+  SAIN_ASSIGN_OR_RETURN(const std::vector<Token> beginning, common_beginning(model, member, now));
+  return keep_beginning(session, member, now, beginning, stop);
+}
+
+/// Unless it is known, computes what all prompts of the member begin with as a part of its own, and keeps it for ever.
+Status ModelRunner::keep_beginning(engine::Session& session, const MemberConfig& member, std::time_t now,
+                                   std::span<const Token> prompt, const std::stop_token& stop) const {
+  if (options_.prefixes == nullptr || (session.n_tokens() > 0 && session.continues(prompt))) return {};
+  SAIN_ASSIGN_OR_RETURN(const std::vector<Token> beginning, common_beginning(session.model(), member, now));
+  const uint64_t n_known = session.resume(prompt);
+  if (n_known + 1 >= beginning.size() || beginning.size() > session.context_length() ||
+      !std::ranges::equal(beginning, prompt.first(std::min(prompt.size(), beginning.size()))))
+    return {};
+  const auto logits = session.prefill(std::span(beginning).subspan(n_known), stop);
+  if (logits) session.keep(engine::Keep::kDisk);
+  return {};  // whoever goes on sees a request to stop
+}
+
+void ModelRunner::forget() {
+  assistant_session_.reset();
+  if (options_.prefixes != nullptr) options_.prefixes->clear();
+}
+
 Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, ContextManager& context,
                                    std::string_view request, std::stop_token stop, const StatusSink& status,
                                    engine::TokenSink& sink) {
@@ -102,7 +125,7 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
     SAIN_ASSIGN_OR_RETURN(prompt, render_prompt(model, window.messages, now));
   }
   // A stream that goes on takes what is new, however long the conversation; anything else takes what fits.
-  if (prompt.empty() || !goes_on(assistant_session_, prompt, options.n_sinks)) {
+  if (prompt.empty() || !assistant_session_.continues(prompt)) {
     auto fits = context.fit(member.system_prompt, request, fit);
     if (!fits && fits.error().code == ErrorCode::kResourceExhausted)
       return make_error(ErrorCode::kResourceExhausted, "{} (context_length {}, less {} for the answer)",
@@ -119,11 +142,14 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
     SAIN_ASSIGN_OR_RETURN(own_session, engine::Session::create(model, *pool_, options));
   }
   engine::Session& session = own_session ? *own_session : assistant_session_;
-  auto generation = session.generate(continue_session(session, prompt, options.n_sinks), generate, stop, sink);
+  SAIN_RETURN_IF_ERROR(keep_beginning(session, member, now, prompt, stop));
+  const uint64_t n_known = session.resume(prompt);
+  auto generation = session.generate(std::span(prompt).subspan(n_known), generate, stop, sink);
   if (!generation) {
     session.reset();
     return std::move(generation).error();
   }
+  if (own_session) session.keep(engine::Keep::kMemory);
   if (session.n_tokens() > session.context_length()) {
     context.forgets(Forgetting::kStreamed,
                     fmt::format("The conversation has outgrown the context: only its first {} tokens and the newest {} "

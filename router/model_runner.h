@@ -17,7 +17,8 @@
 
 namespace sain::router {
 
-/// Owns the assistant's session, which keeps its KV cache between requests; a specialist's lasts for one answer.
+/// Owns the assistant's session, which keeps its KV cache between requests; a specialist's lasts for one answer, and
+/// leaves what it has computed to the next one in SessionOptions::prefixes.
 /// Used by one thread at a time. Registry, pool and the assistant's model must outlive it.
 class ModelRunner {
  public:
@@ -36,7 +37,17 @@ class ModelRunner {
   Result<Answer> answer(SpecialistId id, const engine::Model& model, ContextManager& context, std::string_view request,
                         std::stop_token stop, const StatusSink& status, engine::TokenSink& sink);
 
+  /// Keeps what all prompts of member `id` begin with in a snapshot, so that its first answer is as quick as the
+  /// others. Errors: those of Session::create.
+  Status prepare(SpecialistId id, const engine::Model& model, std::stop_token stop);
+
+  /// Leaves nothing of a conversation in memory.
+  void forget();
+
  private:
+  Status keep_beginning(engine::Session& session, const MemberConfig& member, std::time_t now,
+                        std::span<const engine::Token> prompt, const std::stop_token& stop) const;
+
   ModelRunner(const Registry& registry, engine::ThreadPool& pool, uint32_t layer, const engine::SessionOptions& options,
               ConversationPolicy policy, engine::Session session)
       : registry_(&registry),

@@ -47,12 +47,21 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
   if (const unsigned threads = options.threads ? options.threads : config.threads; threads != 0) {
     session.tuning.n_threads = threads;
   }
+  // Prefixes in memory are a part of the budget like everything else.
+  const uint64_t prefix_bytes = config.memory_budget_bytes / 32;
+  session.prefixes = std::make_shared<engine::PrefixStore>(
+      engine::PrefixStoreOptions{.memory_bytes = prefix_bytes,
+                                 .directory = options.snapshots,
+                                 .warn = [say = options.observer.say](const std::string& message) {
+                                   if (say) say(message);
+                                 }});
   std::unique_ptr<RoutedChat> chat(new RoutedChat(config, session.tuning));
   const Registry& registry = chat->registry_;
 
-  chat->residency_ = std::make_unique<Residency>(
-      gguf_model_source(session.context_length, session.kv(), session.tuning.isa), files, config.memory_budget_bytes,
-      config.unload_after_answer ? KeepLoaded::kWhileLeased : KeepLoaded::kUntilNeeded);
+  chat->residency_ =
+      std::make_unique<Residency>(gguf_model_source(session.context_length, session.kv(), session.tuning.isa), files,
+                                  config.memory_budget_bytes - prefix_bytes,
+                                  config.unload_after_answer ? KeepLoaded::kWhileLeased : KeepLoaded::kUntilNeeded);
   SAIN_ASSIGN_OR_RETURN(chat->assistant_, chat->residency_->acquire(kAssistant, options.on_status, options.stop));
 
   SAIN_ASSIGN_OR_RETURN(ModelRunner runner,
@@ -78,6 +87,23 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
   chat->coordinator_ = std::make_unique<Coordinator>(registry, *chat->residency_, RoutePolicy{config.routing.threshold},
                                                      std::move(parts));
   return chat;
+}
+
+Status RoutedChat::prepare(const TrainingObserver& observer, std::stop_token stop) {
+  const std::vector<std::string>& names = registry_.snapshot().names;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const auto id = SpecialistId(i);
+    const auto lease = residency_->acquire(id, {}, stop);
+    const Status status = lease ? runner_->prepare(id, lease->model(), stop) : Status(lease.error());
+    if (stop.stop_requested()) return make_error(ErrorCode::kCancelled, "preparing the specialists was stopped");
+    if (!status && observer.say) observer.say(fmt::format("{}: {}", names[i], status.error().message));
+  }
+  return {};
+}
+
+void RoutedChat::forget() {
+  coordinator_->context().reset();
+  runner_->forget();
 }
 
 }  // namespace sain::router

@@ -23,6 +23,7 @@ namespace sain::router {
 struct RoutedChatOptions {
   engine::SessionOptions session = {};            // context_length 0: what the configuration says
   std::optional<ConversationPolicy> policy = {};  // none: what the configuration says
+  std::filesystem::path snapshots = {};           // folder of a PrefixStore; empty: none are kept
   unsigned threads = 0;  // 0: what the configuration says, or session.tuning where it says nothing
   Retrain retrain = Retrain::kIfStale;
   std::stop_token stop = {};       // ends the load and the training with kCancelled
@@ -43,6 +44,13 @@ class RoutedChat {
   const Classifier& classifier() const { return *classifier_; }
   const std::filesystem::path& head_file() const { return head_file_; }
   Coordinator& coordinator() { return *coordinator_; }
+
+  /// Keeps the beginnings of all members' prompts in snapshots, for which each is loaded once. One that cannot be is
+  /// only told to the observer. Errors: kCancelled.
+  Status prepare(const TrainingObserver& observer, std::stop_token stop);
+
+  /// Forgets the conversation, and all that was computed of it.
+  void forget();
 
  private:
   RoutedChat(const Config& config, const engine::Tuning& tuning) : config_(config), registry_(config), pool_(tuning) {}

@@ -33,8 +33,8 @@ class Forward {
   /// Tokens that a run() takes at most: at least kMaxLogits, more for small models.
   size_t max_batch() const { return x_.rows; }
 
-  /// Up to so many tokens a run() gives each the same bits as it would get alone, but for sums over windows. At
-  /// least 1.
+  /// Up to so many tokens a run() gives each the same bits as it would get alone, where every layer sees all of them
+  /// (KvLayout::n_seen_by_all). At least 1.
   size_t alike_batch() const { return alike_batch_; }
 
   /// Takes `tokens` (1 to max_batch()) through the first `n_layers` layers at the positions that follow cache.length(),

@@ -70,6 +70,8 @@ class SessionTest : public ::testing::Test {
     return *std::move(created);
   }
 
+  void expect_drafts_change_nothing();
+
   Generation generate(Session& s, const std::vector<Token>& tokens, const GenerateOptions& options) {
     CountingSink sink;
     auto generation = s.generate(tokens, options, {}, sink);
@@ -193,27 +195,41 @@ GenerateOptions with_speculation(Speculation speculation, float temperature) {
   return options;
 }
 
-TEST_F(SessionTest, DraftsChangeNoAnswer) {
+void SessionTest::expect_drafts_change_nothing() {
   for (const SessionOptions& options :
        {SessionOptions{.precision = Precision::kExact}, SessionOptions{},
-        SessionOptions{.context_length = 60, .precision = Precision::kExact, .policy = ContextPolicy::kStream}}) {
+        SessionOptions{.context_length = 160, .policy = ContextPolicy::kStream},
+        SessionOptions{.context_length = 160, .precision = Precision::kExact, .policy = ContextPolicy::kStream}}) {
     for (const float temperature : {0.0f, 0.3f, 1.0f}) {
       Session with = session(options), without = session(options);
       uint32_t n_saved = 0;
       for (int turn = 0; turn < 2; ++turn) {
         const Generation a = generate(with, some_tokens(9), with_speculation(Speculation::kPromptLookup, temperature));
         const Generation b = generate(without, some_tokens(9), with_speculation(Speculation::kNone, temperature));
-        EXPECT_EQ(a.tokens, b.tokens) << "temperature " << temperature << ", turn " << turn;
+        EXPECT_EQ(a.tokens, b.tokens) << "policy " << static_cast<int>(options.policy) << ", temperature "
+                                      << temperature << ", turn " << turn;
         EXPECT_EQ(a.timings.decode_tokens, 119u);
         EXPECT_EQ(b.timings.decode_passes, 119u);
         n_saved += 119 - a.timings.decode_passes;
       }
-      EXPECT_GT(n_saved, 0u) << "temperature " << temperature;
+      if (model->config().sliding_window == 0) {
+        EXPECT_GT(n_saved, 0u) << "temperature " << temperature;
+      }
       EXPECT_EQ(with.n_tokens(), without.n_tokens());
       EXPECT_THAT(with.history(), ElementsAreArray(without.history()));
       expect_near(copy(with.prefill(some_tokens(3))), copy(without.prefill(some_tokens(3))), kTolerance);
     }
   }
+}
+
+TEST_F(SessionTest, DraftsChangeNoAnswer) {
+  expect_drafts_change_nothing();
+}
+
+// Past 16 tokens sums over a window are taken in another order for each token, so there must not be drafts.
+TEST_F(SessionTest, DraftsChangeNoAnswerOfAModelWithSlidingWindows) {
+  load(TinyModel("gemma3"));
+  expect_drafts_change_nothing();
 }
 
 TEST_F(SessionTest, TheLastTokenGeneratedIsPartOfTheConversation) {

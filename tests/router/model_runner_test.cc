@@ -51,8 +51,9 @@ class ModelRunnerTest : public ::testing::Test {
     return Registry(config);
   }
 
-  ModelRunner runner(ConversationPolicy policy) {
-    const engine::SessionOptions options = {.context_length = kContext, .precision = engine::Precision::kExact};
+  ModelRunner runner(ConversationPolicy policy, std::shared_ptr<engine::PrefixStore> prefixes = nullptr) {
+    const engine::SessionOptions options = {
+        .context_length = kContext, .precision = engine::Precision::kExact, .prefixes = std::move(prefixes)};
     auto created = ModelRunner::create(registry_, pool_, *model_, 1, options, policy);
     EXPECT_TRUE(created) << created.error().message;
     return *std::move(created);
@@ -83,8 +84,67 @@ class ModelRunnerTest : public ::testing::Test {
   size_t n_summaries_ = 0;  // that were begun
 };
 
+/// What a program that has just been started finds.
+std::shared_ptr<engine::PrefixStore> store_in(const std::filesystem::path& folder) {
+  engine::PrefixStoreOptions options;
+  options.directory = folder;
+  options.warn = [](const std::string& message) { ADD_FAILURE() << message; };
+  return std::make_shared<engine::PrefixStore>(options);
+}
+
 std::string request_number(int i) {
   return "This is request number " + std::to_string(i);
+}
+
+TEST_F(ModelRunnerTest, EverybodyStartsFromWhatIsKnown) {
+  ModelRunner plain = runner(ConversationPolicy::kStop);
+  ContextManager plain_context;
+  for (const SpecialistId id : {kAssistant, kSpecialist}) {
+    SCOPED_TRACE(index(id));
+    plain_context.reset();
+    const auto expected = ask(plain, plain_context, "Hi.", id), expected_next = ask(plain, plain_context, "And?", id);
+    ASSERT_TRUE(expected && expected_next);
+    uint32_t n_read[3] = {};
+    for (const int start : {0, 1, 2}) {  // of the program
+      ModelRunner runner = this->runner(ConversationPolicy::kStop, store_in(folder_ / "prefixes"));
+      ContextManager context;
+      const auto answer = ask(runner, context, "Hi.", id);
+      ASSERT_TRUE(answer) << answer.error().message;
+      EXPECT_EQ(answer->text, expected->text);
+      n_read[start] = answer->timings.prefill_tokens;
+      const auto next = ask(runner, context, "And?", id);  // what was said is known, too
+      ASSERT_TRUE(next);
+      EXPECT_EQ(next->text, expected_next->text);
+      const uint32_t most = expected_next->timings.prefill_tokens;  // of the assistant's session: the same
+      EXPECT_LE(next->timings.prefill_tokens, id == kAssistant ? most : most / 2);
+    }
+    EXPECT_LT(n_read[0], expected->timings.prefill_tokens);  // the beginning was a part of its own
+    EXPECT_EQ(n_read[1], n_read[0]);
+    EXPECT_EQ(n_read[2], n_read[0]);
+  }
+}
+
+TEST_F(ModelRunnerTest, PreparesTheBeginningOfPrompts) {
+  const auto files = [this] {
+    size_t n = 0;
+    for ([[maybe_unused]] const auto& file : std::filesystem::directory_iterator(folder_ / "prefixes")) ++n;
+    return n;
+  };
+  for (int start = 0; start < 2; ++start) {
+    ModelRunner prepared = runner(ConversationPolicy::kStop, store_in(folder_ / "prefixes"));
+    ASSERT_TRUE(prepared.prepare(kAssistant, *model_, {}));
+    EXPECT_EQ(files(), 1u);  // "Be kind."; with no system prompt there is too little to keep
+  }
+}
+
+TEST_F(ModelRunnerTest, ForgetsAConversation) {
+  const auto prefixes = store_in({});
+  ModelRunner forgetful = runner(ConversationPolicy::kStop, prefixes);
+  ContextManager context;
+  ASSERT_TRUE(ask(forgetful, context, "Hi.", kSpecialist));
+  EXPECT_GT(prefixes->memory_bytes(), 0u);
+  forgetful.forget();
+  EXPECT_EQ(prefixes->memory_bytes(), 0u);
 }
 
 TEST_F(ModelRunnerTest, CompactGoesOnBehindASummary) {

@@ -106,7 +106,7 @@ class Conversation {
     } else if (name == "/help") {
       fmt::print("{}\n", kHelp);
     } else if (name == "/reset") {
-      chat_.coordinator().context().reset();
+      chat_.forget();
       view_.note("The conversation is forgotten.");
     } else if (name == "/models") {
       print_models();

@@ -105,9 +105,13 @@ CLI::Option* add_stream_options(CLI::App& command, RunOptions& options, CLI::Opt
   return window;
 }
 
+std::filesystem::path prefix_folder() {
+  return engine::cache_dir() / "prefixes";
+}
+
 std::shared_ptr<engine::PrefixStore> prefix_store() {
   engine::PrefixStoreOptions options;
-  options.directory = engine::cache_dir() / "prefixes";
+  options.directory = prefix_folder();
   options.warn = [](const std::string& message) { fmt::print(stderr, "sain: warning: {}\n", message); };
   return std::make_shared<engine::PrefixStore>(options);
 }

@@ -62,7 +62,10 @@ void add_backend_options(CLI::App& command, RunOptions& options);
 /// or nullptr.
 CLI::Option* add_stream_options(CLI::App& command, RunOptions& options, CLI::Option* context);
 
-/// Snapshots in the cache folder; what goes wrong with them is a warning on stderr.
+/// Where snapshots of prefixes are kept, in the cache folder.
+std::filesystem::path prefix_folder();
+
+/// Snapshots in prefix_folder(); what goes wrong with them is a warning on stderr.
 std::shared_ptr<engine::PrefixStore> prefix_store();
 
 /// -m: a path or a name of the catalogue.

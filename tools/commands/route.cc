@@ -61,6 +61,9 @@ Result<int> train(const Options& options) {
   const auto start = std::chrono::steady_clock::now();
   SAIN_ASSIGN_OR_RETURN(const auto chat, open_routed_chat(options.routed, interrupt.token(), router::Retrain::kAlways));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const router::TrainingObserver observer = {
+      .say = [](std::string_view line) { fmt::print(stderr, "sain: {}\n", line); }, .progress = {}};
+  SAIN_RETURN_IF_ERROR(chat->prepare(observer, interrupt.token()));
   const router::RouteHead& head = chat->classifier().head();
   if (options.json) {
     const nlohmann::ordered_json json = {{"intents", head.n_intents()},
@@ -177,7 +180,9 @@ void add_route_command(CLI::App& app, int& exit_code) {
   CLI::Option* text = command->add_option("TEXT", options->text, "The request, in quotes");
   command->add_flag("--json", options->json, "Print one JSON object");
   add_routed_options(*command, options->routed);
-  add_action(*command, "train", "Train the router, whether or not it is trained already", options, exit_code, &train);
+  add_action(*command, "train",
+             "Train the router, whether or not it is trained already, and prepare every member's prompt", options,
+             exit_code, &train);
   add_action(*command, "eval", "Measure the router on labelled requests", options, exit_code, &evaluate)
       ->add_option("-f,--file", options->file, "Labelled requests: name = [\"request\", ...]; see evaluation.toml")
       ->type_name("FILE");

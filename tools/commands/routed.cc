@@ -37,6 +37,7 @@ Result<std::unique_ptr<router::RoutedChat>> open_routed_chat(const RoutedOptions
   chat_options.session = options.run.session(options.context, options.run.tuning());
   chat_options.policy = router::find_conversation_policy(options.run.window != 0 ? "stream" : options.policy);
   chat_options.threads = options.run.threads;
+  chat_options.snapshots = prefix_folder();
   chat_options.retrain = retrain;
   chat_options.stop = std::move(stop);
   chat_options.on_status = [&loading](const router::StatusEvent& event) { loading.show_fraction(event.fraction); };

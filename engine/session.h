@@ -89,7 +89,8 @@ class TokenSink {
   virtual void on_text(std::string_view text) = 0;
 };
 
-/// Holds a reference to its Model and ThreadPool, which must outlive it. Used by one thread at a time.
+/// Holds a reference to its Model and ThreadPool, which must outlive it. Used by one thread at a time. Sessions of
+/// several threads may share a pool: they take turns, layer by layer.
 class Session {
  public:
   /// Takes all its memory here. Errors: kInvalidArgument (context length, sinks, tuning), kResourceExhausted.

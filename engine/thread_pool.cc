@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <limits>
+#include <mutex>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -59,6 +61,20 @@ struct ThreadPool::State {
   std::atomic<bool> running{false};
   std::vector<std::thread> workers;
 
+  // Turns are numbered as they are asked for.
+  mutable std::mutex turns;
+  std::condition_variable turn_ended;
+  uint64_t turn = 0, next_turn = 0;
+
+  void take_turn(std::unique_lock<std::mutex>& lock) {
+    const uint64_t mine = next_turn++;
+    turn_ended.wait(lock, [&] { return turn == mine; });
+  }
+  void end_turn() {
+    ++turn;
+    turn_ended.notify_all();
+  }
+
   void work(unsigned thread) {
     for (;;) {
       wait_until(untaken, spin, [](uint32_t left) { return left != 0; });
@@ -101,6 +117,29 @@ ThreadPool::~ThreadPool() {
 
 unsigned ThreadPool::n_threads() const {
   return static_cast<unsigned>(state_->workers.size()) + 1;
+}
+
+ThreadPool::Turn::Turn(ThreadPool& pool) : pool_(pool) {
+  std::unique_lock lock(pool_.state_->turns);
+  pool_.state_->take_turn(lock);
+}
+
+ThreadPool::Turn::~Turn() {
+  const std::lock_guard lock(pool_.state_->turns);
+  pool_.state_->end_turn();
+}
+
+void ThreadPool::Turn::yield() {
+  std::unique_lock lock(pool_.state_->turns);
+  if (pool_.state_->next_turn == pool_.state_->turn + 1) return;
+  pool_.state_->end_turn();
+  pool_.state_->take_turn(lock);
+}
+
+unsigned ThreadPool::n_waiting() const {
+  const std::lock_guard lock(state_->turns);
+  const uint64_t n = state_->next_turn - state_->turn;
+  return n == 0 ? 0 : static_cast<unsigned>(n - 1);
 }
 
 void ThreadPool::run(size_t n, size_t grain, Task task, void* context) {

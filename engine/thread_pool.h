@@ -9,8 +9,8 @@
 
 namespace sain::engine {
 
-/// Workers that spin for a short while after each loop and then park, see Tuning::spin_us. One loop runs at a time: a
-/// pool belongs to the thread that drives a forward pass, and a loop started inside a loop ends the program.
+/// Workers that spin for a short while after each loop and then park, see Tuning::spin_us. One loop runs at a time:
+/// threads that share a pool take turns, and a loop started inside a loop ends the program.
 class ThreadPool {
  public:
   /// `n_threads` counts the caller; 0 means as many as there are physical cores for this process (affinity mask and
@@ -38,6 +38,23 @@ class ThreadPool {
         },
         const_cast<std::remove_const_t<std::remove_reference_t<F>>*>(&f));
   }
+
+  /// While it lives, loops of this thread may run. Whoever asked first gets the next turn. Not for a thread that has
+  /// one.
+  class Turn {
+   public:
+    explicit Turn(ThreadPool& pool);  // waits until it is this thread's turn
+    ~Turn();
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+    /// Lets those who wait go first, if there are any.
+    void yield();
+
+   private:
+    ThreadPool& pool_;
+  };
+  unsigned n_waiting() const;  // for a turn
 
  private:
   struct State;

@@ -117,6 +117,7 @@ Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic
 
 bool Forward::run(std::span<const Token> tokens, KvCache& cache, uint32_t n_layers, const std::stop_token& stop) {
   n_ = tokens.size();
+  ThreadPool::Turn turn(*pool_);
   embed(tokens);
   fill_angles(cache);
   const uint64_t length = cache.length();
@@ -125,6 +126,7 @@ bool Forward::run(std::span<const Token> tokens, KvCache& cache, uint32_t n_laye
     attention_block(layer, cache);
     ffn_block(layer);
     is_stopped = stop.stop_requested();
+    turn.yield();  // a long prompt does not hold up the others' tokens
   }
   cache.advance(n_);
   if (is_stopped) cache.truncate(length);  // what the batch has overwritten was out of sight before it
@@ -132,6 +134,7 @@ bool Forward::run(std::span<const Token> tokens, KvCache& cache, uint32_t n_laye
 }
 
 MatrixView<float> Forward::logits(size_t first, size_t count) {
+  const ThreadPool::Turn turn(*pool_);
   const Weights& weights = model_->weights();
   const float cap = model_->config().logit_soft_cap;
   const MatrixView<float> rows(x_.row(first), count, x_.cols);

@@ -38,8 +38,8 @@ class Forward {
   size_t alike_batch() const { return alike_batch_; }
 
   /// Takes `tokens` (1 to max_batch()) through the first `n_layers` layers at the positions that follow cache.length(),
-  /// and appends their keys and values to `cache`, which must have room for them. Looks at `stop` after each layer:
-  /// after a request it returns false, and nothing is appended.
+  /// and appends their keys and values to `cache`, which must have room for them. After each layer other threads that
+  /// share the pool get their turn, and it looks at `stop`: after a request it returns false, and nothing is appended.
   bool run(std::span<const formats::Token> tokens, KvCache& cache, uint32_t n_layers, const std::stop_token& stop = {});
 
   /// The hidden state (d_model) of the last run's token `t`, after its last layer.

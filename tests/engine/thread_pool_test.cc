@@ -98,6 +98,46 @@ TEST(ThreadPool, DefaultIsAtLeastOneAndNoMoreThanTheLogicalCpus) {
   EXPECT_LE(pool.n_threads(), std::max(1u, std::thread::hardware_concurrency()));
 }
 
+TEST(ThreadPool, ThreadsTakeTurns) {
+  ThreadPool pool(2);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 100; ++i) {
+        ThreadPool::Turn turn(pool);
+        EXPECT_EQ(cover(pool, 9, 2), std::vector<int>(9, 1));
+        turn.yield();
+        EXPECT_EQ(cover(pool, 9, 2), std::vector<int>(9, 1));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(pool.n_waiting(), 0u);
+}
+
+TEST(ThreadPool, TurnsAreTakenInTheOrderInWhichTheyWereAskedFor) {
+  ThreadPool pool(1);
+  std::string order;
+  auto turn = std::make_unique<ThreadPool::Turn>(pool);
+  turn->yield();  // nobody waits
+  std::vector<std::thread> threads;
+  for (const char name : {'b', 'c'}) {
+    threads.emplace_back([&, name] {
+      ThreadPool::Turn mine(pool);
+      order += name;
+      mine.yield();
+      order += name;
+    });
+    while (pool.n_waiting() < threads.size()) std::this_thread::yield();
+  }
+  order += 'a';
+  turn->yield();
+  order += 'a';
+  turn.reset();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(order, "abcabc");
+}
+
 using ThreadPoolDeathTest = ::testing::Test;
 
 TEST(ThreadPoolDeathTest, RefusesALoopInsideALoop) {

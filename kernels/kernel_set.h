@@ -12,6 +12,7 @@
 #include "kernels/gemm_packed/gemm_packed.h"
 #include "kernels/hadamard/hadamard.h"
 #include "kernels/isa.h"
+#include "kernels/layer_norm/layer_norm.h"
 #include "kernels/quantize/quantize.h"
 #include "kernels/reduce/reduce.h"
 #include "kernels/rms_norm/rms_norm.h"
@@ -27,10 +28,12 @@ struct KernelSet {
   GemmPacked gemm_packed;
   Attention attention;
   RmsNorm rms_norm;
+  LayerNorm layer_norm;
   Rope rope;
   Hadamard hadamard = nullptr;
   GatedActivation swiglu;
   GatedActivation geglu;
+  PlainActivation gelu;
   Elementwise elementwise;
   Reduce reduce;
 };

@@ -13,6 +13,9 @@ void swiglu_f32_avx512(const float* gate, const float* up, float* out, size_t n)
 void geglu_f32_avx512(const float* gate, const float* up, float* out, size_t n) {
   geglu_f32<Avx512>(gate, up, out, n);
 }
+void gelu_f32_avx512(const float* x, float* out, size_t n) {
+  gelu_f32<Avx512>(x, out, n);
+}
 
 }  // namespace sain::kernels
 #endif

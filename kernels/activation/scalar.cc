@@ -16,4 +16,8 @@ void geglu_f32_scalar(const float* gate, const float* up, float* out, size_t n) 
   }
 }
 
+void gelu_f32_scalar(const float* x, float* out, size_t n) {
+  for (size_t i = 0; i < n; ++i) out[i] = 0.5f * x[i] * (1.0f + erff(x[i] * 0.7071067811865475f));
+}
+
 }  // namespace sain::kernels

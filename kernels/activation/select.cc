@@ -27,4 +27,16 @@ GatedActivation select_geglu(Isa isa) {
   return geglu_f32_scalar;
 }
 
+PlainActivation select_gelu(Isa isa) {
+#ifdef SAIN_HAVE_AVX2
+  if (isa == Isa::kAvx512) return gelu_f32_avx512;
+  if (isa >= Isa::kAvx2) return gelu_f32_avx2;
+#endif
+#ifdef SAIN_HAVE_NEON
+  if (isa == Isa::kNeon) return gelu_f32_neon;
+#endif
+  (void)isa;
+  return gelu_f32_scalar;
+}
+
 }  // namespace sain::kernels

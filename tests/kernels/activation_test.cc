@@ -52,6 +52,24 @@ TEST_P(ActivationTest, ExtremesAreNotSpoilt) {
   }
 }
 
+TEST_P(ActivationTest, GeluIsExact) {
+  const PlainActivation gelu = select_gelu(GetParam());
+  std::vector<float> x = random_floats(5003, 3, 3), out(x.size());
+  x[0] = 0, x[1] = -200, x[2] = 200, x[3] = 1e-6f, x[4] = -1e-6f, x[5] = 1e30f, x[6] = -1e30f, x[7] = std::nanf("");
+  gelu(x.data(), out.data(), x.size());
+  for (size_t i = 0; i < x.size(); ++i) {
+    if (i == 7) continue;
+    const double expected = double{x[i]} * std::erfc(-double{x[i]} / std::sqrt(2.0)) / 2;
+    ASSERT_NEAR(out[i], expected, 3e-7 * std::abs(double{x[i]})) << "of " << x[i];
+  }
+  EXPECT_TRUE(std::isnan(out[7]));
+  for (const size_t n : {0, 1, 7, 8, 9, 15, 16, 17, 33}) {  // in place, and not beyond the end
+    std::vector<float> y(x.begin() + 100, x.begin() + 140);
+    gelu(y.data(), y.data(), n);
+    for (size_t i = 0; i < y.size(); ++i) EXPECT_EQ(y[i], i < n ? out[100 + i] : x[100 + i]) << i << " of " << n;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Isas, ActivationTest, ::testing::ValuesIn(isas_here()),
                          [](const auto& param) { return isa_name(param.param); });
 

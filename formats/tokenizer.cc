@@ -9,6 +9,7 @@
 #include "formats/tokenizer/text_encoder.h"
 #include "formats/tokenizer/tokenizer_data.h"
 #include "formats/tokenizer/vocabulary.h"
+#include "formats/tokenizer/word_piece_encoder.h"
 
 namespace sain::formats {
 namespace {
@@ -72,10 +73,10 @@ Result<Tokenizer> Tokenizer::from_metadata(const Metadata& metadata) {
 }
 
 Result<Tokenizer> Tokenizer::create(const TokenizerData& data) {
-  if (data.model != "gpt2" && data.model != "llama") {
+  if (data.model != "gpt2" && data.model != "llama" && data.model != "bert") {
     return make_error(ErrorCode::kUnsupported,
-                      "{}: metadata 'tokenizer.ggml.model': expected 'gpt2' (byte-level BPE) or 'llama' "
-                      "(SentencePiece), found {}",
+                      "{}: metadata 'tokenizer.ggml.model': expected 'gpt2' (byte-level BPE), 'llama' "
+                      "(SentencePiece) or 'bert' (WordPiece), found {}",
                       data.source, quote(data.model));
   }
   SAIN_RETURN_IF_ERROR(check_token_id(data, "bos_token_id", data.bos));
@@ -112,6 +113,19 @@ Status Tokenizer::State::set_encoder(const TokenizerData& data) {
     }
     default_add_bos = pre->add_bos;
     SAIN_ASSIGN_OR_RETURN(encoder, ByteLevelEncoder::create(data, vocabulary, *pre));
+  } else if (data.model == "bert") {
+    // BERT's own names, for a file that gives no ids.
+    if (!bos) bos = vocabulary.find("[CLS]");
+    if (!eos) eos = vocabulary.find("[SEP]");
+    const auto unknown = data.unknown ? as_token(data.unknown) : vocabulary.find("[UNK]");
+    if (!unknown) {
+      return make_error(ErrorCode::kCorrupt, "{}: metadata 'tokenizer.ggml.unknown_token_id' is missing", data.source);
+    }
+    encoder = std::make_unique<WordPieceEncoder>(vocabulary, *unknown);
+    space_prefix = true;
+    add_bos = bos && data.add_bos.value_or(true);
+    add_eos = eos && data.add_eos.value_or(true);
+    return {};
   } else {
     // SentencePiece's own names, for a file that gives no ids.
     if (!bos) bos = vocabulary.find("<s>");

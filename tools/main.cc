@@ -7,6 +7,7 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   sain::tools::add_models_command(app, exit_code);
   sain::tools::add_bench_command(app, exit_code);
+  sain::tools::add_embed_command(app, exit_code);
   sain::tools::add_eval_command(app, exit_code);
   sain::tools::add_tune_command(app, exit_code);
   sain::tools::add_inspect_command(app, exit_code);

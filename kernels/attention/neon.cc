@@ -12,8 +12,8 @@ namespace sain::kernels {
 namespace {
 
 // 6 rows x 16 columns: 24 sums, 4 loads of a panel and a broadcast fill 29 of the 32 registers.
-template <class Row>
-using FlashNeon = Flash<Neon, Row, 6, 1, 4>;
+template <class KeyRow, class ValueRow = KeyRow>
+using FlashNeon = Flash<Neon, KeyRow, ValueRow, 6, 1, 4>;
 
 }  // namespace
 
@@ -27,7 +27,7 @@ void attention_q8_0_neon(const AttentionArgs& args) {
   FlashNeon<RowQ8_0>::run(args);
 }
 void attention_q8_0_q4_0_neon(const AttentionArgs& args) {
-  FlashNeon<RowQ4_0>::run(args);
+  FlashNeon<RowQ8_0, RowQ4_0>::run(args);
 }
 
 void attention_store_f16_neon(const float* x, void* out, size_t n) {

@@ -89,6 +89,7 @@ void ChatView::on(const router::ErrorEvent& event) {
 }
 
 void ChatView::note(std::string_view text) {
+  std::fflush(stdout);  // what was said before, where both go to one place
   fmt::print(stderr, "{}\n", dim(text, true));
 }
 

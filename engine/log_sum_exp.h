@@ -7,6 +7,7 @@
 #include <span>
 
 #include "engine/sampling/exp.h"
+#include "kernels/reduce/reduce.h"
 
 namespace sain::engine {
 
@@ -32,6 +33,13 @@ inline double log_sum_exp(std::span<const float> logits) {
   double sum = 0;
   for (const double part : sums) sum += part;
   return static_cast<double>(greatest) + std::log(sum);
+}
+
+/// The same by the fastest kernels, whose sums differ in the last places from one instruction set to another: for where
+/// one thread does this while the others wait.
+inline double log_sum_exp(std::span<const float> logits, const kernels::Reduce& reduce) {
+  const float greatest = reduce.max(logits.data(), logits.size());
+  return static_cast<double>(greatest) + std::log(reduce.exp_sum(logits.data(), greatest, logits.size()));
 }
 
 }  // namespace sain::engine

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-#include "kernels/reduce/reduce.h"
+#include "engine/log_sum_exp.h"
 
 namespace sain::engine {
 namespace {
@@ -22,11 +22,8 @@ struct Mean {
   double perplexity() const { return n == 0 ? 0 : std::exp(sum / static_cast<double>(n)); }
 };
 
-/// As log_sum_exp() has it, by the fastest kernels: this is the one part of a pass that a single thread does.
 double nll_of(std::span<const float> logits, Token next, const kernels::Reduce& reduce) {
-  const float greatest = reduce.max(logits.data(), logits.size());
-  const double log_sum = std::log(reduce.exp_sum(logits.data(), greatest, logits.size()));
-  return static_cast<double>(greatest) + log_sum - static_cast<double>(logits[static_cast<size_t>(next)]);
+  return log_sum_exp(logits, reduce) - static_cast<double>(logits[static_cast<size_t>(next)]);
 }
 
 /// Reads the text round and round.

@@ -36,6 +36,8 @@ TEST(LogSumExp, AgreesWithDoubleForAnyLength) {
     long double sum = 0;
     for (const float logit : logits) sum += std::exp(static_cast<long double>(logit));
     EXPECT_NEAR(log_sum_exp(logits), static_cast<double>(std::log(sum)), 1e-6) << n;
+    const kernels::Reduce reduce = kernels::select_reduce(kernels::detect_isa());
+    EXPECT_NEAR(log_sum_exp(logits, reduce), static_cast<double>(std::log(sum)), 1e-6) << n;
   }
 }
 

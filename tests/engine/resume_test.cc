@@ -14,14 +14,8 @@ namespace {
 
 using ::testing::ElementsAreArray;
 using ::testing::IsEmpty;
+using testing::some_tokens;
 using testing::TinyModel;
-
-std::vector<Token> some_tokens(size_t n, uint64_t seed = 1) {
-  std::mt19937_64 random(seed);
-  std::vector<Token> tokens(n);
-  for (Token& token : tokens) token = static_cast<Token>(2 + random() % (TinyModel::kVocab - 2));
-  return tokens;
-}
 
 std::vector<Token> joined(std::vector<Token> a, const std::vector<Token>& b) {
   a.insert(a.end(), b.begin(), b.end());

@@ -19,14 +19,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::random_floats;
 using ::testing::SizeIs;
+using testing::some_tokens;
 using testing::TinyModel;
-
-std::vector<Token> some_tokens(size_t n, uint64_t seed = 1) {
-  std::mt19937_64 random(seed);
-  std::vector<Token> tokens(n);
-  for (Token& token : tokens) token = static_cast<Token>(2 + random() % (TinyModel::kVocab - 2));
-  return tokens;
-}
 
 std::vector<float> copy(const Result<std::span<const float>>& logits) {
   EXPECT_TRUE(logits) << logits.error().message;

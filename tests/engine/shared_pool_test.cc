@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <numeric>
 #include <thread>
 #include <vector>
 
@@ -17,16 +16,9 @@ struct NoSink : TokenSink {
   void on_text(std::string_view) override {}
 };
 
-std::vector<Token> tokens(size_t n) {
-  std::vector<Token> all(n);
-  std::iota(all.begin(), all.end(), 0);
-  for (Token& token : all) token = 2 + token % 90;
-  return all;
-}
-
 std::vector<Token> answer(Session& session) {
   NoSink sink;
-  const auto done = session.generate(tokens(5), {.max_tokens = 40, .ignore_end = true}, {}, sink);
+  const auto done = session.generate(testing::some_tokens(5), {.max_tokens = 40, .ignore_end = true}, {}, sink);
   EXPECT_TRUE(done) << done.error().message;
   return done ? done->tokens : std::vector<Token>();
 }
@@ -44,7 +36,7 @@ TEST(SharedPool, ALongPromptDoesNotHoldUpOthers) {
   std::jthread other([&] {
     while (!is_done) {
       reader->reset();
-      EXPECT_TRUE(reader->prefill(tokens(300)));
+      EXPECT_TRUE(reader->prefill(testing::some_tokens(300)));
       has_begun = true;
     }
   });

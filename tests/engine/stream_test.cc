@@ -18,15 +18,9 @@ namespace {
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::some_tokens;
 using testing::TinyModel;
 using testing::TinyOracle;
-
-std::vector<Token> some_tokens(size_t n) {
-  std::mt19937_64 random(1);
-  std::vector<Token> tokens(n);
-  for (Token& token : tokens) token = static_cast<Token>(2 + random() % (TinyModel::kVocab - 2));
-  return tokens;
-}
 
 SessionOptions stream(uint32_t n_sinks, uint32_t window) {
   return {.context_length = n_sinks + window,

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -144,5 +145,13 @@ struct TinyModel {
     metadata.set("tokenizer.ggml.add_bos_token", false);
   }
 };
+
+/// Random tokens of a TinyModel, none of them a control token.
+inline std::vector<int32_t> some_tokens(size_t n, uint64_t seed = 1) {
+  std::mt19937_64 random(seed);
+  std::vector<int32_t> tokens(n);
+  for (int32_t& token : tokens) token = static_cast<int32_t>(2 + random() % (TinyModel::kVocab - 2));
+  return tokens;
+}
 
 }  // namespace sain::testing

@@ -104,7 +104,7 @@ Status Coordinator::handle(std::string_view text, const EventSink& sink, std::st
 Result<Answer> Coordinator::try_member(SpecialistId id, Request& request) {
   const Clock::time_point load_start = Clock::now();
   const StatusSink status = [&request](const StatusEvent& event) { request.sink(event); };
-  auto lease = residency_.acquire(id, id == kAssistant ? StatusSink() : status, request.stop);
+  auto lease = residency_.acquire(id, {.status = id == kAssistant ? StatusSink() : status, .stop = request.stop});
   if (!lease) {
     if (lease.error().code != ErrorCode::kCancelled) ++metrics_.n_load_failures;
     return std::move(lease).error();

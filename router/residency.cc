@@ -1,29 +1,59 @@
 #include "router/residency.h"
 
 #include <algorithm>
-#include <new>
+#include <array>
+#include <limits>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 namespace sain::router {
+namespace {
 
-ModelSource gguf_model_source(uint32_t context_length, engine::KvType kv_type, kernels::Isa isa) {
-  ModelSource source;
-  source.cost = [=](const std::filesystem::path& file) -> Result<ModelCost> {
-    SAIN_ASSIGN_OR_RETURN(const formats::GgufFile gguf, formats::GgufFile::open(file));
-    SAIN_ASSIGN_OR_RETURN(const engine::ModelConfig config, engine::ModelConfig::from_metadata(gguf.metadata()));
-    const uint64_t n_tokens = std::min(context_length, config.context_length);
-    const size_t row_bytes = kernels::kv_row_bytes(kernels::key_type(kv_type), config.head_dim) +
-                             kernels::kv_row_bytes(kv_type, config.head_dim);
-    return ModelCost{gguf.file_bytes(), n_tokens * config.n_layers * config.n_kv_heads * row_bytes};
-  };
-  source.load = [=](engine::LoadOptions options) -> Result<std::shared_ptr<const engine::Model>> {
-    options.isa = isa;
-    SAIN_ASSIGN_OR_RETURN(engine::Model model, engine::Model::load(options));
-    return std::shared_ptr<const engine::Model>(std::make_shared<engine::Model>(std::move(model)));
-  };
-  return source;
+using Clock = std::chrono::steady_clock;
+
+/// What a load takes where none has been timed: at the gigabyte a second that a plain disk reads.
+constexpr double kBytesPerMs = 1e6;
+
+std::filesystem::path canonical_path(const std::filesystem::path& file) {
+  std::error_code error;
+  std::filesystem::path path = std::filesystem::weakly_canonical(file, error);
+  return error ? file : path;
+}
+
+Error stopped(const std::filesystem::path& file) {
+  return make_error(ErrorCode::kCancelled, "{}: the load was stopped", file.string());
+}
+
+Error timed_out(const std::filesystem::path& file, const AcquireOptions& options) {
+  return make_error(ErrorCode::kResourceExhausted, "{}: was not in memory after {} s", file.string(),
+                    std::chrono::duration<double>(options.timeout).count());
+}
+
+bool is_allowed(ModelState from, ModelState to) {
+  using enum ModelState;
+  switch (from) {
+    case kAbsent:
+      return to == kLoading;
+    case kLoading:
+      return to == kResident || to == kLeased || to == kDraining || to == kAbsent;
+    case kResident:
+      return to == kLeased || to == kUnloading;
+    case kLeased:
+      return to == kResident || to == kDraining || to == kUnloading;
+    case kDraining:
+      return to == kLeased || to == kUnloading;
+    case kUnloading:
+      return to == kAbsent;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string_view to_string(ModelState state) {
+  static constexpr std::array<std::string_view, 6> kNames = {"absent", "loading",  "resident",
+                                                             "leased", "draining", "unloading"};
+  return kNames[static_cast<size_t>(state)];
 }
 
 ModelLease& ModelLease::operator=(ModelLease&& other) noexcept {
@@ -31,159 +61,350 @@ ModelLease& ModelLease::operator=(ModelLease&& other) noexcept {
   release();
   residency_ = std::exchange(other.residency_, nullptr);
   slot_ = other.slot_;
+  is_pinned_ = other.is_pinned_;
   model_ = std::move(other.model_);
   return *this;
 }
 
 void ModelLease::release() {
   model_.reset();
-  if (residency_ != nullptr) std::exchange(residency_, nullptr)->release(slot_);
+  if (residency_ != nullptr) std::exchange(residency_, nullptr)->release(slot_, is_pinned_);
 }
 
-Residency::Residency(ModelSource source, const std::vector<std::filesystem::path>& files, uint64_t budget_bytes,
-                     KeepLoaded keep_loaded)
-    : source_(std::move(source)), budget_bytes_(budget_bytes), keep_loaded_(keep_loaded) {
-  for (const std::filesystem::path& file : files) {
-    std::error_code error;
-    std::filesystem::path canonical = std::filesystem::weakly_canonical(file, error);
-    if (error) canonical = file;
-    size_t slot = 0;
-    while (slot < slots_.size() && slots_[slot].file != canonical) ++slot;
-    if (slot == slots_.size()) slots_.push_back({.file = canonical});
-    slot_of_.push_back(slot);
-  }
+Residency::Residency(ModelSource source, const std::vector<std::filesystem::path>& files,
+                     const ResidencyOptions& options)
+    : source_(std::move(source)), options_(options) {
+  for (const std::filesystem::path& file : files) slot_of_.push_back(slot_of(file));
 }
 
-Result<ModelLease> Residency::acquire(SpecialistId id, const StatusSink& status, std::stop_token stop) {
-  const size_t slot_index = slot_of_.at(index(id));
-  std::unique_lock lock(mutex_);
-  Slot& slot = slots_[slot_index];  // slots_ never grows after construction
-  changed_.wait(lock, stop, [&] { return !slot.is_loading; });
-  if (stop.stop_requested()) return make_error(ErrorCode::kCancelled, "{}: the load was stopped", slot.file.string());
-
-  if (slot.model == nullptr) {
-    slot.is_loading = true;  // from here on this thread alone may change the slot
-    lock.unlock();
-    auto cost = source_.cost(slot.file);
-    lock.lock();
-    Status reserved = cost ? reserve(slot, *cost) : Status(cost.error());
-    Result<std::shared_ptr<const engine::Model>> model = Error{};
-    if (reserved) {
-      lock.unlock();
-      model = load(slot.file, id, status, stop);
-      lock.lock();
-    }
-    slot.is_loading = false;
-    changed_.notify_all();
-    if (!reserved) return std::move(reserved).error();
-    if (!model) {
-      --slot.n_leases;
-      slot.cost = {};
-      return std::move(model).error();
-    }
-    slot.model = *std::move(model);
-  } else {
-    SAIN_RETURN_IF_ERROR(reserve(slot, slot.cost));
-  }
-  slot.last_used = ++clock_;
-  ModelLease lease(this, slot_index, slot.model);
-  lock.unlock();
-  if (status) status({StatusEvent::Kind::kReady, id, 1, {}});
-  return lease;
-}
-
-/// Counts one more lease of `slot` after making room for it, and for the weights unless they are there, by dropping
-/// idle models, the one that was used longest ago first.
-Status Residency::reserve(Slot& slot, const ModelCost& cost) {
-  const uint64_t needed = cost.kv_bytes + (slot.model == nullptr ? cost.weights_bytes : 0);
-  while (used_bytes_locked() + needed > budget_bytes_) {
-    Slot* oldest = nullptr;
-    for (Slot& other : slots_)
-      if (&other != &slot && other.model != nullptr && other.n_leases == 0 &&
-          (oldest == nullptr || other.last_used < oldest->last_used))
-        oldest = &other;
-    if (oldest == nullptr)
-      return make_error(ErrorCode::kResourceExhausted,
-                        "{}: needs {} MiB of weights and KV cache; {} of the budget of {} MiB are in use",
-                        slot.file.string(), needed >> 20, used_bytes_locked() >> 20, budget_bytes_ >> 20);
-    oldest->model.reset();
-    oldest->cost = {};
-  }
-  slot.cost = cost;
-  ++slot.n_leases;
-  return {};
-}
-
-uint64_t Residency::used_bytes_locked() const {
-  uint64_t used = 0;
-  for (const Slot& slot : slots_) used += slot.cost.weights_bytes + slot.n_leases * slot.cost.kv_bytes;
-  return used;
-}
-
-/// Loads on a thread of its own, so that the caller is free to tell how far it is.
-Result<std::shared_ptr<const engine::Model>> Residency::load(const std::filesystem::path& file, SpecialistId id,
-                                                             const StatusSink& status, std::stop_token stop) {
-  struct Progress {
-    std::mutex mutex;
-    std::condition_variable changed;
-    double fraction = 0;
-    bool is_done = false;
-  } progress;
-  Result<std::shared_ptr<const engine::Model>> model = Error{ErrorCode::kInternal, "the load did not run"};
+Residency::~Residency() {
   {
-    std::jthread loader([&] {
-      engine::LoadOptions options;
-      options.path = file;
-      options.stop = stop;
-      options.on_progress = [&progress](double fraction) {
-        const std::lock_guard lock(progress.mutex);
-        progress.fraction = fraction;
-        progress.changed.notify_one();
-      };
-      try {
-        model = source_.load(options);
-      } catch (const std::bad_alloc&) {
-        model = make_error(ErrorCode::kResourceExhausted, "{}: there is not enough memory", file.string());
-      }
-      const std::lock_guard lock(progress.mutex);
-      progress.is_done = true;
-      progress.changed.notify_one();
-    });
-    double told = -1;
-    std::unique_lock lock(progress.mutex);
-    while (!progress.is_done) {
-      if (progress.fraction > told && status) {
-        told = progress.fraction;
-        lock.unlock();
-        status({StatusEvent::Kind::kLoading, id, told, {}});
-        lock.lock();
+    const Lock lock(mutex_);
+    for (const auto& slot : slots_)
+      if (slot->load) slot->load->stop.request_stop();
+  }
+  for (const auto& slot : slots_)
+    if (slot->loader.joinable()) slot->loader.join();
+}
+
+Result<ModelLease> Residency::acquire(SpecialistId id, const AcquireOptions& options) {
+  const auto deadline = Clock::now() + options.timeout;
+  Lock lock(mutex_);
+  const size_t slot_index = slot_of_.at(index(id));
+  Slot& slot = *slots_[slot_index];
+  std::optional<ModelCost> cost;
+  const auto place = std::ranges::find_if(waiting_, [&](const Waiter& w) { return w.priority > options.priority; });
+  const auto waiter = waiting_.insert(place, {options.priority, &slot, false, 0});
+  const auto leave = [&](Error error) {
+    waiting_.erase(waiter);
+    changed();
+    return error;
+  };
+  const auto finish = [&]() -> ModelLease {
+    slot.last_used = ++clock_;
+    counters_.n_prefetch_hits += std::exchange(slot.is_unused, false) ? 1 : 0;
+    slot.n_pinned += options.is_pinned ? 1 : 0;
+    ModelLease lease(this, slot_index, options.is_pinned, slot.model);
+    lock.unlock();
+    if (options.status) options.status({StatusEvent::Kind::kReady, id, 1, {}});
+    return lease;
+  };
+
+  for (;;) {
+    if (options.stop.stop_requested()) return leave(stopped(slot.file));
+    if (Clock::now() >= deadline) return leave(timed_out(slot.file, options));
+    if (slot.load) {
+      if (slot.load->is_idle) {  // begins again at full speed: what has been read stays in the page cache
+        slot.load->stop.request_stop();
+        wait(lock, options.stop, deadline);
         continue;
       }
-      progress.changed.wait(lock);
+      const std::shared_ptr<Load> load = slot.load;
+      await(lock, slot, *load, id, options, deadline);
+      if (load->error && load->error->code != ErrorCode::kCancelled) return leave(*load->error);
+      continue;
     }
+    if (slot.state == ModelState::kUnloading) {
+      wait(lock, options.stop, deadline);
+      continue;
+    }
+    const bool needs_load = slot.model == nullptr;
+    if (needs_load && !cost) {
+      lock.unlock();
+      auto known = source_.cost(slot.file);
+      lock.lock();
+      if (!known) {
+        ++counters_.n_load_failures;
+        return leave(known.error());
+      }
+      cost = *known;
+      continue;
+    }
+    const uint64_t needed = needs_load ? cost->weights_bytes + cost->kv_bytes : slot.cost.kv_bytes;
+    if (needs_load) stop_prefetches();
+    if (const uint64_t pinned = pinned_bytes(); needed + pinned > options_.budget_bytes)
+      return leave(make_error(ErrorCode::kResourceExhausted,
+                              "{}: needs {} MiB of weights and KV cache; {} of the budget of {} MiB are pinned",
+                              slot.file.string(), needed >> 20, pinned >> 20, options_.budget_bytes >> 20));
+    if (may_go(waiter, needs_load)) {
+      if (used_bytes_locked() + needed <= options_.budget_bytes) break;
+      const auto victims = find_victims(slot, needed, std::numeric_limits<double>::infinity());
+      if (!victims.empty()) {
+        unload(lock, victims);
+        continue;
+      }
+    }
+    waiter->wants_room = true;
+    wait(lock, options.stop, deadline);
   }
-  return model;
+
+  for (auto it = waiting_.begin(); it != waiter; ++it) ++it->n_overtaken;
+  waiting_.erase(waiter);
+  ++slot.n_leases;
+  if (slot.model != nullptr) {
+    if (slot.state == ModelState::kResident) set_state(slot, ModelState::kLeased);
+    changed();
+    return finish();
+  }
+  begin_load(slot, *cost, false);
+  const std::shared_ptr<Load> load = slot.load;
+  await(lock, slot, *load, id, options, deadline);
+  if (load->is_done && !load->error) return finish();
+  if (load->is_done) return *load->error;
+  --slot.n_leases;  // the load goes on, or is being stopped
+  changed();
+  return options.stop.stop_requested() ? stopped(slot.file) : timed_out(slot.file, options);
 }
 
-void Residency::release(size_t slot_index) {
-  std::shared_ptr<const engine::Model> unloaded;  // goes away without the lock: unmapping takes its time
-  const std::lock_guard lock(mutex_);
-  Slot& slot = slots_[slot_index];
-  --slot.n_leases;
-  if (slot.n_leases == 0 && keep_loaded_ == KeepLoaded::kWhileLeased) {
-    unloaded = std::move(slot.model);
-    slot.cost = {};
+bool Residency::prefetch(SpecialistId id) {
+  Lock lock(mutex_);
+  Slot& slot = *slots_[slot_of_.at(index(id))];
+  const auto is_free = [&] {
+    return slot.state == ModelState::kAbsent && waiting_.empty() &&
+           std::ranges::none_of(slots_, [&](const auto& other) {
+             return other->load && (!other->load->is_idle || probability(*other) >= probability(slot));
+           });
+  };
+  if (!is_free()) return false;
+  lock.unlock();
+  const auto cost = source_.cost(slot.file);
+  lock.lock();
+  if (!cost) return false;
+  stop_prefetches();
+  while (std::ranges::any_of(slots_, [](const auto& other) { return other->load && other->load->is_idle; }))
+    wait(lock, {}, Clock::time_point::max());
+  if (!is_free()) return false;
+  const uint64_t needed = cost->weights_bytes + cost->kv_bytes;
+  if (used_bytes_locked() + needed > options_.budget_bytes) {
+    const auto victims = find_victims(slot, needed, worth(slot, *cost));
+    if (victims.empty()) return false;
+    unload(lock, victims);
   }
+  if (!is_free() || used_bytes_locked() + needed > options_.budget_bytes) return false;
+  ++counters_.n_prefetches;
+  begin_load(slot, *cost, true);
+  return true;
+}
+
+void Residency::set_forecast(std::vector<double> forecast) {
+  const Lock lock(mutex_);
+  forecast_ = std::move(forecast);
+}
+
+void Residency::assign(const std::vector<std::filesystem::path>& files) {
+  Lock lock(mutex_);
+  slot_of_.clear();
+  for (const std::filesystem::path& file : files) slot_of_.push_back(slot_of(file));
+  std::vector<Slot*> idle;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = *slots_[i];
+    slot.is_retired = std::ranges::find(slot_of_, i) == slot_of_.end();
+    if (slot.is_retired && slot.state == ModelState::kLeased) set_state(slot, ModelState::kDraining);
+    if (!slot.is_retired && slot.state == ModelState::kDraining) set_state(slot, ModelState::kLeased);
+    if (slot.is_retired && slot.state == ModelState::kResident) idle.push_back(&slot);
+    if (slot.is_retired && slot.load && slot.load->n_waiting == 0) slot.load->stop.request_stop();
+  }
+  unload(lock, idle);
+  changed();
+}
+
+void Residency::unload_idle() {
+  Lock lock(mutex_);
+  std::vector<Slot*> idle;
+  for (const auto& slot : slots_)
+    if (slot->state == ModelState::kResident) idle.push_back(slot.get());
+  unload(lock, idle);
 }
 
 uint64_t Residency::used_bytes() const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return used_bytes_locked();
 }
 
 bool Residency::is_loaded(SpecialistId id) const {
-  const std::lock_guard lock(mutex_);
-  return slots_[slot_of_.at(index(id))].model != nullptr;
+  const Lock lock(mutex_);
+  return slots_[slot_of_.at(index(id))]->model != nullptr;
+}
+
+size_t Residency::n_waiting() const {
+  const Lock lock(mutex_);
+  return static_cast<size_t>(std::ranges::count_if(waiting_, &Waiter::wants_room));
+}
+
+std::vector<ModelStatus> Residency::status() const {
+  const Lock lock(mutex_);
+  std::vector<ModelStatus> list;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const Slot& slot = *slots_[i];
+    if (slot.is_retired && slot.state == ModelState::kAbsent) continue;
+    ModelStatus status{.file = slot.file,
+                       .state = slot.state,
+                       .weights_bytes = slot.cost.weights_bytes,
+                       .kv_bytes = slot.n_leases * slot.cost.kv_bytes,
+                       .n_leases = slot.n_leases,
+                       .load_ms = slot.load_ms,
+                       .fraction = slot.load    ? slot.load->fraction
+                                   : slot.model ? 1
+                                                : 0};
+    for (size_t id = 0; id < slot_of_.size(); ++id)
+      if (slot_of_[id] == i) status.members.push_back(SpecialistId(id));
+    list.push_back(std::move(status));
+  }
+  return list;
+}
+
+ResidencyCounters Residency::counters() const {
+  const Lock lock(mutex_);
+  return counters_;
+}
+
+void Residency::set_state(Slot& slot, ModelState state) {
+  SAIN_CHECK(is_allowed(slot.state, state));
+  slot.state = state;
+}
+
+size_t Residency::slot_of(const std::filesystem::path& file) {
+  const std::filesystem::path path = canonical_path(file);
+  for (size_t i = 0; i < slots_.size(); ++i)
+    if (slots_[i]->file == path) return i;
+  slots_.push_back(std::make_unique<Slot>());
+  slots_.back()->file = path;
+  return slots_.size() - 1;
+}
+
+/// Those before it that wait for room go first; a model that is in memory already costs them little, so a few pass.
+bool Residency::may_go(const std::list<Waiter>::iterator& waiter, bool needs_load) const {
+  return std::all_of(waiting_.cbegin(), std::list<Waiter>::const_iterator(waiter), [&](const Waiter& other) {
+    return !other.wants_room || (!needs_load && other.n_overtaken < options_.max_overtakes);
+  });
+}
+
+/// Somebody waits for it who may still pass those before him: so it stays, and all who need it are served by one load.
+bool Residency::is_wanted(const Slot& slot) const {
+  unsigned n_overtaken = 0;
+  for (const Waiter& waiter : waiting_) {
+    if (waiter.slot == &slot && n_overtaken < options_.max_overtakes) return true;
+    n_overtaken = std::max(n_overtaken, waiter.n_overtaken);
+  }
+  return false;
+}
+
+/// Idle models whose going makes room, those that cost the least a byte; none where they cost `limit` or more together,
+/// or are not enough.
+std::vector<Residency::Slot*> Residency::find_victims(const Slot& slot, uint64_t needed, double limit) const {
+  std::vector<Slot*> idle, victims;
+  for (const auto& other : slots_)
+    if (other.get() != &slot && other->state == ModelState::kResident && !is_wanted(*other))
+      idle.push_back(other.get());
+  std::ranges::sort(idle, {}, [&](const Slot* s) {
+    return worth(*s, s->cost) / static_cast<double>(std::max<uint64_t>(1, s->cost.weights_bytes));
+  });
+  uint64_t used = used_bytes_locked() + needed;
+  for (Slot* other : idle) {
+    if (used <= options_.budget_bytes) break;
+    used -= other->cost.weights_bytes;
+    victims.push_back(other);
+  }
+  if (used > options_.budget_bytes) return {};
+  double cost = 0;
+  for (size_t i = victims.size(); i-- > 0;) {  // the last one may have made the others needless
+    if (used + victims[i]->cost.weights_bytes <= options_.budget_bytes) {
+      used += victims[i]->cost.weights_bytes;
+      victims.erase(victims.begin() + static_cast<ptrdiff_t>(i));
+    } else {
+      cost += worth(*victims[i], victims[i]->cost);
+    }
+  }
+  return cost < limit ? victims : std::vector<Slot*>{};
+}
+
+/// The time that having it is expected to save. Without a forecast what was used last is worth most.
+double Residency::worth(const Slot& slot, const ModelCost& cost) const {
+  const double ms = slot.load_ms > 0 ? slot.load_ms : static_cast<double>(cost.weights_bytes) / kBytesPerMs;
+  return ms * (probability(slot) + 1e-3 / static_cast<double>(1 + clock_ - slot.last_used));
+}
+
+double Residency::probability(const Slot& slot) const {
+  double sum = 0;
+  for (size_t id = 0; id < std::min(slot_of_.size(), forecast_.size()); ++id)
+    if (slots_[slot_of_[id]].get() == &slot) sum += forecast_[id];
+  return sum;
+}
+
+uint64_t Residency::used_bytes_locked() const {
+  uint64_t used = 0;
+  for (const auto& slot : slots_) used += slot->cost.weights_bytes + slot->n_leases * slot->cost.kv_bytes;
+  return used;
+}
+
+/// What no waiting brings back.
+uint64_t Residency::pinned_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& slot : slots_)
+    if (slot->n_pinned > 0) bytes += slot->cost.weights_bytes + slot->n_pinned * slot->cost.kv_bytes;
+  return bytes;
+}
+
+void Residency::unload(Lock& lock, const std::vector<Slot*>& slots) {
+  std::vector<std::shared_ptr<const engine::Model>> models;
+  for (Slot* slot : slots) {
+    set_state(*slot, ModelState::kUnloading);
+    models.push_back(std::move(slot->model));
+    ++counters_.n_unloads;
+    counters_.n_prefetches_dropped += std::exchange(slot->is_unused, false) ? 1 : 0;
+  }
+  lock.unlock();  // unmapping takes its time
+  models.clear();
+  lock.lock();
+  for (Slot* slot : slots) {
+    slot->cost = {};
+    set_state(*slot, ModelState::kAbsent);
+  }
+  changed();
+}
+
+void Residency::release(size_t slot_index, bool is_pinned) {
+  Lock lock(mutex_);
+  Slot& slot = *slots_[slot_index];
+  --slot.n_leases;
+  slot.n_pinned -= is_pinned ? 1 : 0;
+  if (slot.n_leases == 0) {
+    if (slot.is_retired || options_.keep_loaded == KeepLoaded::kWhileLeased) return unload(lock, {&slot});
+    set_state(slot, ModelState::kResident);
+  }
+  changed();
+}
+
+void Residency::changed() {
+  ++version_;
+  changed_.notify_all();
+}
+
+void Residency::wait(Lock& lock, const std::stop_token& stop, std::chrono::steady_clock::time_point deadline) {
+  const uint64_t seen = version_;
+  // A day is for ever, and far from where clocks overflow.
+  changed_.wait_until(lock, stop, std::min(deadline, Clock::now() + std::chrono::hours(24)),
+                      [&] { return version_ != seen; });
 }
 
 }  // namespace sain::router

@@ -1,40 +1,74 @@
-// Which models are in memory: loaded on demand inside a budget of bytes, held by leases.
+// Which models are in memory: loaded on demand or ahead of it inside a budget of bytes, held by leases.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
+#include <string_view>
+#include <thread>
 #include <vector>
 
-#include "engine/kv_cache.h"
 #include "engine/model.h"
 #include "formats/result.h"
 #include "router/events.h"
+#include "router/model_source.h"
 #include "router/registry.h"
 
 namespace sain::router {
 
-/// What a model will take, known before it is loaded.
-struct ModelCost {
-  uint64_t weights_bytes = 0;  // once, however many use it
-  uint64_t kv_bytes = 0;       // for every lease
-};
-
-/// Where models come from; tests put their own here.
-struct ModelSource {
-  std::function<Result<ModelCost>(const std::filesystem::path& file)> cost;
-  std::function<Result<std::shared_ptr<const engine::Model>>(const engine::LoadOptions& options)> load;
-};
-
-/// GGUF files: the cost from their header, for a KV cache of `context_length` tokens in every layer; loaded with
-/// kernels for `isa`.
-ModelSource gguf_model_source(uint32_t context_length, engine::KvType kv_type, kernels::Isa isa);
+/// A model's life. Any other change than these is a defect, and ends the program:
+/// absent → loading → resident ⇄ leased; loading → absent (it failed or was stopped); leased → draining (its file was
+/// replaced, so the last lease ends it); resident, leased, draining → unloading → absent.
+enum class ModelState { kAbsent, kLoading, kResident, kLeased, kDraining, kUnloading };
+std::string_view to_string(ModelState state);  // "absent", "loading", ...
 
 enum class KeepLoaded { kWhileLeased, kUntilNeeded };
+
+/// Who goes first where several wait for room; among equals whoever came first.
+enum class Priority { kInteractive, kBackground };
+
+struct ResidencyOptions {
+  uint64_t budget_bytes = uint64_t{8} << 30;  // of weights, and of KV caches of leases
+  KeepLoaded keep_loaded = KeepLoaded::kUntilNeeded;
+  unsigned max_overtakes = 8;  // a request that waits for room lets so many pass whose model is in memory
+};
+
+struct AcquireOptions {
+  StatusSink status = {};  // hears of the load, on the calling thread
+  std::stop_token stop = {};
+  Priority priority = Priority::kInteractive;
+  bool is_pinned = false;                                     // the lease will not end: nobody waits for it
+  std::chrono::milliseconds timeout = std::chrono::hours(1);  // for room and load together
+};
+
+/// One model, for whoever looks.
+struct ModelStatus {
+  std::filesystem::path file;
+  ModelState state = ModelState::kAbsent;
+  std::vector<SpecialistId> members = {};  // that it serves; none of a file that was replaced
+  uint64_t weights_bytes = 0;
+  uint64_t kv_bytes = 0;  // of all its leases
+  unsigned n_leases = 0;
+  double load_ms = 0;   // of its last load; 0: it never was
+  double fraction = 0;  // of a load
+};
+
+/// How often it was right to load ahead.
+struct ResidencyCounters {
+  uint64_t n_loads = 0;
+  uint64_t n_load_failures = 0;
+  uint64_t n_unloads = 0;
+  uint64_t n_prefetches = 0;          // begun
+  uint64_t n_prefetch_hits = 0;       // models that were loaded ahead, and then used
+  uint64_t n_prefetches_dropped = 0;  // stopped, failed, or evicted before any use
+};
 
 class Residency;
 
@@ -51,56 +85,120 @@ class ModelLease {
 
  private:
   friend class Residency;
-  ModelLease(Residency* residency, size_t slot, std::shared_ptr<const engine::Model> model)
-      : residency_(residency), slot_(slot), model_(std::move(model)) {}
+  ModelLease(Residency* residency, size_t slot, bool is_pinned, std::shared_ptr<const engine::Model> model)
+      : residency_(residency), slot_(slot), is_pinned_(is_pinned), model_(std::move(model)) {}
 
   Residency* residency_ = nullptr;
   size_t slot_ = 0;
+  bool is_pinned_ = false;
   std::shared_ptr<const engine::Model> model_;
 };
 
-/// Thread-safe. Members with the same file share one model.
+/// Thread-safe. Members with the same file share one model. Nobody may hold a lease that is not pinned while asking
+/// for another: then whoever waits gets its turn, since every lease that is waited for ends by itself.
 class Residency {
  public:
   /// `files` is by SpecialistId.
-  Residency(ModelSource source, const std::vector<std::filesystem::path>& files, uint64_t budget_bytes,
-            KeepLoaded keep_loaded);
+  Residency(ModelSource source, const std::vector<std::filesystem::path>& files, const ResidencyOptions& options);
+  ~Residency();  // stops loads and waits for them
 
-  /// Waits until the model of `id` is in memory; it is loaded by a thread of its own, whose progress goes to `status`
-  /// on the calling thread. Idle models make room where the budget asks for it. Two that ask for one model share one
-  /// load. Errors: kResourceExhausted (the budget), kCancelled (`stop`), those of the load. A failure leaves
-  /// nothing behind: the next call tries again.
-  Result<ModelLease> acquire(SpecialistId id, const StatusSink& status, std::stop_token stop = {});
+  /// Waits until the model of `id` is in memory and there is room for one more KV cache. Loads run on threads of their
+  /// own. Where there is no room, idle models go, those first whose loss is expected to cost least (the time of a load
+  /// times the forecast, for each byte); where leased ones are in the way, it waits for its turn. All who ask for a
+  /// model while it is loaded share that load, and its error. A stop request ends the wait, and the load too unless
+  /// somebody else waits for it or it is worth having.
+  /// Errors: kResourceExhausted (it can never fit beside what is pinned, or the time is over), kCancelled, those of
+  /// the load. A failure leaves nothing behind: the next call tries again.
+  Result<ModelLease> acquire(SpecialistId id, const AcquireOptions& options = {});
+
+  /// Loads a model ahead, at idle priority, if it is worth more than the idle ones that must go for it; any acquire()
+  /// that needs disk or memory stops it at once. False when it does not begin.
+  bool prefetch(SpecialistId id);
+
+  /// Probabilities of the next use, by SpecialistId; the rest counts as 0.
+  void set_forecast(std::vector<double> forecast);
+
+  /// Other files from now on, by SpecialistId: specialists that were added, updated or removed. A model that serves
+  /// nobody any more goes when its last lease ends.
+  void assign(const std::vector<std::filesystem::path>& files);
+
+  /// Idle models go now.
+  void unload_idle();
 
   uint64_t used_bytes() const;
-  uint64_t budget_bytes() const { return budget_bytes_; }
+  uint64_t budget_bytes() const { return options_.budget_bytes; }
   bool is_loaded(SpecialistId id) const;
+  size_t n_waiting() const;  // for room
+  std::vector<ModelStatus> status() const;
+  ResidencyCounters counters() const;
 
  private:
   friend class ModelLease;
-  struct Slot {
-    std::filesystem::path file;
-    std::shared_ptr<const engine::Model> model = {};
-    ModelCost cost = {};
-    unsigned n_leases = 0;
-    bool is_loading = false;
-    uint64_t last_used = 0;  // by a counter
+  using Lock = std::unique_lock<std::mutex>;
+
+  /// A load in progress. Guarded like its slot; whoever waits for it keeps it to learn how it ended.
+  struct Load {
+    std::stop_source stop;
+    bool is_idle = false;  // a prefetch, by a thread of idle priority
+    unsigned n_waiting = 0;
+    double fraction = 0;
+    bool is_done = false;
+    std::optional<Error> error = {};
   };
 
-  Status reserve(Slot& slot, const ModelCost& cost);
+  struct Slot {
+    std::filesystem::path file;
+    ModelState state = ModelState::kAbsent;
+    std::shared_ptr<const engine::Model> model = {};
+    ModelCost cost = {};
+    unsigned n_leases = 0;    // and whoever has begun a load, for which there is room already
+    unsigned n_pinned = 0;    // of them
+    bool is_retired = false;  // serves nobody any more
+    bool is_unused = false;   // loaded, and not leased since
+    double load_ms = 0;
+    uint64_t last_used = 0;  // by a counter
+    std::shared_ptr<Load> load = {};
+    std::jthread loader = {};
+  };
+
+  struct Waiter {
+    Priority priority;
+    const Slot* slot;
+    bool wants_room = false;
+    unsigned n_overtaken = 0;
+  };
+
+  void set_state(Slot& slot, ModelState state);
+  size_t slot_of(const std::filesystem::path& file);
+  bool may_go(const std::list<Waiter>::iterator& waiter, bool needs_load) const;
+  bool is_wanted(const Slot& slot) const;
+  std::vector<Slot*> find_victims(const Slot& slot, uint64_t needed, double limit) const;
+  double worth(const Slot& slot, const ModelCost& cost) const;
+  double probability(const Slot& slot) const;
   uint64_t used_bytes_locked() const;
-  Result<std::shared_ptr<const engine::Model>> load(const std::filesystem::path& file, SpecialistId id,
-                                                    const StatusSink& status, std::stop_token stop);
-  void release(size_t slot);
+  uint64_t pinned_bytes() const;
+  void unload(Lock& lock, const std::vector<Slot*>& slots);
+  void release(size_t slot, bool is_pinned);
+  void changed();
+  void wait(Lock& lock, const std::stop_token& stop, std::chrono::steady_clock::time_point deadline);
+
+  void begin_load(Slot& slot, const ModelCost& cost, bool is_idle);
+  void run_load(Slot& slot, Load& load);
+  void await(Lock& lock, const Slot& slot, Load& load, SpecialistId id, const AcquireOptions& options,
+             std::chrono::steady_clock::time_point deadline);
+  void stop_prefetches();
 
   ModelSource source_;
-  uint64_t budget_bytes_;
-  KeepLoaded keep_loaded_;
-  std::vector<size_t> slot_of_;  // by SpecialistId
+  ResidencyOptions options_;
 
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
-  std::vector<Slot> slots_;  // one a file
+  uint64_t version_ = 0;                      // of everything below: those who wait look for another one
+  std::vector<std::unique_ptr<Slot>> slots_;  // one a file, never removed
+  std::vector<size_t> slot_of_;               // by SpecialistId
+  std::vector<double> forecast_;
+  std::list<Waiter> waiting_;  // for room, in the order of their turns
+  ResidencyCounters counters_;
   uint64_t clock_ = 0;
 };
 

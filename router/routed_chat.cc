@@ -58,11 +58,14 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
   std::unique_ptr<RoutedChat> chat(new RoutedChat(config, session.tuning));
   const Registry& registry = chat->registry_;
 
-  chat->residency_ =
-      std::make_unique<Residency>(gguf_model_source(session.context_length, session.kv(), session.tuning.isa), files,
-                                  config.memory_budget_bytes - prefix_bytes,
-                                  config.unload_after_answer ? KeepLoaded::kWhileLeased : KeepLoaded::kUntilNeeded);
-  SAIN_ASSIGN_OR_RETURN(chat->assistant_, chat->residency_->acquire(kAssistant, options.on_status, options.stop));
+  chat->residency_ = std::make_unique<Residency>(
+      gguf_model_source(session.context_length, session.kv(), session.tuning.isa), files,
+      ResidencyOptions{
+          .budget_bytes = config.memory_budget_bytes - prefix_bytes,
+          .keep_loaded = config.unload_after_answer ? KeepLoaded::kWhileLeased : KeepLoaded::kUntilNeeded});
+  SAIN_ASSIGN_OR_RETURN(
+      chat->assistant_,
+      chat->residency_->acquire(kAssistant, {.status = options.on_status, .stop = options.stop, .is_pinned = true}));
 
   SAIN_ASSIGN_OR_RETURN(ModelRunner runner,
                         ModelRunner::create(registry, chat->pool_, chat->assistant_.model(), config.routing.layer,
@@ -93,7 +96,7 @@ Status RoutedChat::prepare(const TrainingObserver& observer, std::stop_token sto
   const std::vector<std::string>& names = registry_.snapshot().names;
   for (size_t i = 0; i < names.size(); ++i) {
     const auto id = SpecialistId(i);
-    const auto lease = residency_->acquire(id, {}, stop);
+    const auto lease = residency_->acquire(id, {.stop = stop});
     const Status status = lease ? runner_->prepare(id, lease->model(), stop) : Status(lease.error());
     if (stop.stop_requested()) return make_error(ErrorCode::kCancelled, "preparing the specialists was stopped");
     if (!status && observer.say) observer.say(fmt::format("{}: {}", names[i], status.error().message));

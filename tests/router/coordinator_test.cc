@@ -25,7 +25,8 @@ Config two_members(std::string specialist_model) {
 struct Rig {
   explicit Rig(std::string specialist_model = "/m/coder", uint64_t budget = 1000)
       : registry(two_members(specialist_model)),
-        residency(models.source(), {"/m/assistant", specialist_model}, budget, KeepLoaded::kWhileLeased),
+        residency(models.source(), {"/m/assistant", specialist_model},
+                  {.budget_bytes = budget, .keep_loaded = KeepLoaded::kWhileLeased}),
         coordinator(registry, residency, {.threshold = 0.6}, parts()) {}
 
   CoordinatorParts parts() {
@@ -205,7 +206,7 @@ TEST(CoordinatorTest, AFailedLoadFallsBack) {
 
 TEST(CoordinatorTest, TooSmallABudgetFallsBack) {
   Rig rig("/m/coder", 210);
-  const auto assistant = rig.residency.acquire(kAssistant, {});
+  const auto assistant = rig.residency.acquire(kAssistant, {.is_pinned = true});
   ASSERT_TRUE(rig.handle("write code"));
   EXPECT_EQ(rig.events.back(), "done 0 stop");
   EXPECT_THAT(rig.fallback_reason, HasSubstr("budget"));

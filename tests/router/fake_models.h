@@ -1,31 +1,42 @@
-// Models that load in no time and are never looked into.
+// Models that load in no time, or as long as they are told to, and are never looked into.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 
 #include "router/residency.h"
 
 namespace sain::router {
 
-/// Counts loads and living models; the file names "missing" and "broken" fail.
+/// Counts loads and living models; the file names "missing", "broken" and "huge" fail.
 struct FakeModels {
   std::atomic<int> n_loads = 0;
   std::atomic<int> n_alive = 0;
   ModelCost cost = {.weights_bytes = 100, .kv_bytes = 10};
+  std::map<std::filesystem::path, ModelCost> cost_of = {};  // in place of `cost`
+  std::chrono::milliseconds load_time{0};
+  std::atomic<bool> waits_for_stop = false;      // a load ends only when it is stopped
+  std::filesystem::path waits_for_stop_of = {};  // that of this file
 
   ModelSource source() {
     ModelSource source;
     source.cost = [this](const std::filesystem::path& file) -> Result<ModelCost> {
       if (file.filename() == "missing") return make_error(ErrorCode::kNotFound, "missing: there is no such file");
-      return cost;
+      const auto own = cost_of.find(file);
+      return own == cost_of.end() ? cost : own->second;
     };
     source.load = [this](const engine::LoadOptions& options) -> Result<std::shared_ptr<const engine::Model>> {
+      const bool waits = waits_for_stop || options.path == waits_for_stop_of;
       ++n_loads;
       options.on_progress(0.25);
+      while (waits && !options.stop.stop_requested()) std::this_thread::yield();
+      std::this_thread::sleep_for(load_time);
       if (options.stop.stop_requested()) return make_error(ErrorCode::kCancelled, "stopped");
       if (options.path.filename() == "broken") return make_error(ErrorCode::kCorrupt, "broken: bad magic");
       if (options.path.filename() == "huge") throw std::bad_alloc();

@@ -1,0 +1,25 @@
+#include "router/model_source.h"
+
+#include <algorithm>
+
+namespace sain::router {
+
+ModelSource gguf_model_source(uint32_t context_length, engine::KvType kv_type, kernels::Isa isa) {
+  ModelSource source;
+  source.cost = [=](const std::filesystem::path& file) -> Result<ModelCost> {
+    SAIN_ASSIGN_OR_RETURN(const formats::GgufFile gguf, formats::GgufFile::open(file));
+    SAIN_ASSIGN_OR_RETURN(const engine::ModelConfig config, engine::ModelConfig::from_metadata(gguf.metadata()));
+    const uint64_t n_tokens = std::min(context_length, config.context_length);
+    const size_t row_bytes = kernels::kv_row_bytes(kernels::key_type(kv_type), config.head_dim) +
+                             kernels::kv_row_bytes(kv_type, config.head_dim);
+    return ModelCost{gguf.file_bytes(), n_tokens * config.n_layers * config.n_kv_heads * row_bytes};
+  };
+  source.load = [=](engine::LoadOptions options) -> Result<std::shared_ptr<const engine::Model>> {
+    options.isa = isa;
+    SAIN_ASSIGN_OR_RETURN(engine::Model model, engine::Model::load(options));
+    return std::shared_ptr<const engine::Model>(std::make_shared<engine::Model>(std::move(model)));
+  };
+  return source;
+}
+
+}  // namespace sain::router

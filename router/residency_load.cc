@@ -1,0 +1,103 @@
+// The loads of a Residency: each on a thread of its own, shared by all who wait for it.
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <new>
+
+#include "router/residency.h"
+
+namespace sain::router {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// The calling thread, and those that it starts, get processor and disk only where nobody else wants them.
+void become_idle() {
+  constexpr int kWhoThread = 1, kIdleClass = 3, kClassShift = 13;  // of ioprio_set(2), which has no header
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 19);
+  syscall(SYS_ioprio_set, kWhoThread, 0, kIdleClass << kClassShift);
+}
+
+}  // namespace
+
+void Residency::begin_load(Slot& slot, const ModelCost& cost, bool is_idle) {
+  set_state(slot, ModelState::kLoading);
+  slot.cost = cost;
+  slot.load = std::make_shared<Load>();
+  slot.load->is_idle = is_idle;
+  slot.loader = std::jthread([this, &slot, load = slot.load] {
+    if (load->is_idle) become_idle();
+    run_load(slot, *load);
+  });
+  ++counters_.n_loads;
+  changed();
+}
+
+void Residency::run_load(Slot& slot, Load& load) {
+  engine::LoadOptions options;
+  options.path = slot.file;
+  options.stop = load.stop.get_token();
+  options.on_progress = [&](double fraction) {
+    const Lock lock(mutex_);
+    if (fraction < load.fraction + 0.01 && fraction < 1) return;  // nobody reads more often
+    load.fraction = fraction;
+    changed();
+  };
+  const auto start = Clock::now();
+  Result<std::shared_ptr<const engine::Model>> model = Error{ErrorCode::kInternal, "the load did not run"};
+  try {
+    model = source_.load(options);
+  } catch (const std::bad_alloc&) {
+    model = make_error(ErrorCode::kResourceExhausted, "{}: there is not enough memory", slot.file.string());
+  }
+  Lock lock(mutex_);
+  load.is_done = true;
+  slot.load.reset();
+  if (model) {
+    slot.model = *std::move(model);
+    slot.load_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+    slot.last_used = ++clock_;
+    slot.is_unused = load.is_idle;
+    set_state(slot, slot.n_leases == 0 ? ModelState::kResident
+                    : slot.is_retired  ? ModelState::kDraining
+                                       : ModelState::kLeased);
+    if (slot.n_leases == 0 && slot.is_retired) unload(lock, {&slot});
+  } else {
+    load.error = std::move(model).error();
+    counters_.n_load_failures += load.error->code == ErrorCode::kCancelled ? 0 : 1;
+    counters_.n_prefetches_dropped += load.n_waiting == 0 ? 1 : 0;
+    slot.cost = {};
+    slot.n_leases = 0;
+    set_state(slot, ModelState::kAbsent);
+  }
+  changed();
+}
+
+/// Until the load is done, a stop request, or the time is over. The last one that no longer waits decides what becomes
+/// of the load.
+void Residency::await(Lock& lock, const Slot& slot, Load& load, SpecialistId id, const AcquireOptions& options,
+                      Clock::time_point deadline) {
+  constexpr double kMostlyDone = 0.5, kLikely = 0.25;
+  ++load.n_waiting;
+  double told = -1;
+  while (!load.is_done && !options.stop.stop_requested() && Clock::now() < deadline) {
+    if (load.fraction > told && options.status) {
+      told = load.fraction;
+      lock.unlock();
+      options.status({StatusEvent::Kind::kLoading, id, told, {}});
+      lock.lock();
+    } else {
+      wait(lock, options.stop, deadline);
+    }
+  }
+  if (--load.n_waiting == 0 && !load.is_done && load.fraction < kMostlyDone && probability(slot) < kLikely)
+    load.stop.request_stop();
+}
+
+void Residency::stop_prefetches() {
+  for (const auto& slot : slots_)
+    if (slot->load && slot->load->is_idle) slot->load->stop.request_stop();
+}
+
+}  // namespace sain::router

@@ -11,7 +11,7 @@ namespace sain::router {
 namespace {
 
 /// Changes whenever features or head are computed differently, so that old files are trained anew.
-constexpr uint32_t kRecipe = 2;
+constexpr uint32_t kRecipe = 3;
 
 class Hash {
  public:
@@ -54,10 +54,10 @@ Status add_file(Hash& hash, const std::filesystem::path& path) {
 
 }  // namespace
 
-Result<HeadKey> route_head_key(const std::filesystem::path& assistant_file, uint32_t layer, const Registry& registry) {
+Result<HeadKey> route_head_key(std::span<const std::filesystem::path> files, uint32_t layer, const Registry& registry) {
   Hash hash;
   hash.add(kRecipe);
-  SAIN_RETURN_IF_ERROR(add_file(hash, assistant_file));
+  for (const std::filesystem::path& file : files) SAIN_RETURN_IF_ERROR(add_file(hash, file));
   hash.add(layer);
   for (size_t i = 0; i < registry.size(); ++i) {
     hash.add(registry.snapshot().names[i]);
@@ -70,22 +70,21 @@ Result<HeadKey> route_head_key(const std::filesystem::path& assistant_file, uint
   return hash.finish();
 }
 
-Result<HeadExamples> extract_examples(const Registry& registry, const FeatureExtractor& features,
+Result<HeadExamples> extract_examples(const Registry& registry, FeatureExtractor& features,
                                       const TrainingObserver& observer, std::stop_token stop) {
   size_t n_examples = 0;
   for (size_t i = 0; i < registry.size(); ++i)
     for (const Intent& intent : registry.member(SpecialistId(i)).intents) n_examples += intent.examples.size();
 
-  HeadExamples examples;
+  HeadExamples examples{.views = features.views()};
   for (size_t i = 0; i < registry.size(); ++i) {
     for (const Intent& intent : registry.member(SpecialistId(i)).intents) {
       for (const std::string& example : intent.examples) {
         if (stop.stop_requested()) return make_error(ErrorCode::kCancelled, "the training was stopped");
-        auto values = features(example);
+        auto values = features.extract(example);
         if (!values)
           return make_error(values.error().code, "example \"{}\" of {}/{}: {}", example, registry.snapshot().names[i],
                             intent.name, values.error().message);
-        examples.n_features = static_cast<uint32_t>(values->size());
         examples.features.insert(examples.features.end(), values->begin(), values->end());
         examples.labels.push_back(examples.n_intents);
         if (observer.progress)
@@ -129,10 +128,10 @@ Result<Classifier> Classifier::open(const Registry& registry, FeatureExtractor f
   return classifier;
 }
 
-Result<std::vector<double>> Classifier::classify(std::string_view text) const {
-  if (head_.n_intents() == 0) return std::vector<double>{};
-  SAIN_ASSIGN_OR_RETURN(const std::vector<float> features, features_(text));
-  return head_.probabilities(features);
+Result<Classification> Classifier::classify(std::string_view text) {
+  if (head_.n_intents() == 0) return Classification{};
+  SAIN_ASSIGN_OR_RETURN(const std::vector<float> features, features_.extract(text));
+  return head_.classify(features);
 }
 
 }  // namespace sain::router

@@ -3,17 +3,16 @@
 
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <stop_token>
 #include <string_view>
 #include <vector>
 
+#include "router/features.h"
 #include "router/registry.h"
 #include "router/route_head.h"
 
 namespace sain::router {
-
-/// Features of a text; always as many. Used by one thread at a time.
-using FeatureExtractor = std::function<Result<std::vector<float>>(std::string_view text)>;
 
 /// Hears how a training goes; either function may be empty.
 struct TrainingObserver {
@@ -21,10 +20,10 @@ struct TrainingObserver {
   std::function<void(double fraction)> progress;  // 0 to 1
 };
 
-/// What a head depends on: the assistant's file, its layer, and every example of every intent.
-/// The file is known by its size and by samples of its content, 64 KiB at each sixteenth of it, because hashing
-/// gigabytes would cost more than the routing. Errors: kIo, kNotFound.
-Result<HeadKey> route_head_key(const std::filesystem::path& assistant_file, uint32_t layer, const Registry& registry);
+/// What a head depends on: the files of the assistant and of the encoder if there is one, the layer, and every example
+/// of every intent. A file is known by its size and by samples of its content, 64 KiB at each sixteenth of it, because
+/// hashing gigabytes would cost more than the routing. Errors: kIo, kNotFound.
+Result<HeadKey> route_head_key(std::span<const std::filesystem::path> files, uint32_t layer, const Registry& registry);
 
 enum class Retrain { kIfStale, kAlways };
 
@@ -37,10 +36,11 @@ class Classifier {
                                  const std::filesystem::path& head_file, const TrainingObserver& observer,
                                  Retrain retrain = Retrain::kIfStale, std::stop_token stop = {});
 
-  /// Probabilities by intent (RegistrySnapshot::intents), or none when there are no intents.
-  Result<std::vector<double>> classify(std::string_view text) const;
+  /// Probabilities by intent (RegistrySnapshot::intents), or none when there are no intents. One thread at a time.
+  Result<Classification> classify(std::string_view text);
 
   const RouteHead& head() const { return head_; }
+  uint64_t bytes() const { return features_.bytes() + head_.bytes(); }
 
  private:
   explicit Classifier(FeatureExtractor features) : features_(std::move(features)) {}
@@ -50,7 +50,7 @@ class Classifier {
 };
 
 /// The features of every example, labelled. Errors: those of `features`, naming the example; kCancelled.
-Result<HeadExamples> extract_examples(const Registry& registry, const FeatureExtractor& features,
+Result<HeadExamples> extract_examples(const Registry& registry, FeatureExtractor& features,
                                       const TrainingObserver& observer, std::stop_token stop = {});
 
 }  // namespace sain::router

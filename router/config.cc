@@ -163,6 +163,8 @@ void read_tables(TomlReader& root, const std::string& file, Config& config) {
     TomlReader reader(*table, file, "routing");
     reader.integer("layer", 1, 1024, config.routing.layer);
     reader.number("threshold", 0, 1, config.routing.threshold);
+    reader.number("familiarity", 0, 1, config.routing.familiarity);
+    reader.string("encoder", config.routing.encoder);
     reader.string("evaluation", config.routing.evaluation);
     root.fail(reader.finish());
   }

@@ -44,7 +44,9 @@ std::optional<ConversationPolicy> find_conversation_policy(std::string_view name
 
 struct RoutingConfig {
   uint32_t layer = 6;      // the assistant's layers that a request passes before its state is classified
-  double threshold = 0.6;  // a specialist needs this confidence, else the assistant answers
+  double threshold = 0.6;  // a specialist needs this confidence, else the assistant answers,
+  double familiarity = 0;  // and a request this much of it, see Classification
+  std::string encoder;     // a model that embeds requests, beside the assistant; a file or a name; may be empty
   std::string evaluation;  // labelled requests for `sain route eval`; a file beside the configuration, may be empty
 };
 

@@ -59,12 +59,12 @@ RouteDecision Coordinator::route(std::string_view request) const {
   // An explicit @name needs no classification.
   RouteDecision decision = decide({request, {}}, registry_.snapshot(), policy_);
   if (decision.cause == RouteCause::kExplicit) return decision;
-  auto probabilities = parts_.classify(request);
-  if (!probabilities) {
-    decision.reason = fmt::format("routing failed ({}): the assistant answers", probabilities.error().message);
+  auto classification = parts_.classify(request);
+  if (!classification) {
+    decision.reason = fmt::format("routing failed ({}): the assistant answers", classification.error().message);
     return decision;
   }
-  return decide({request, *std::move(probabilities)}, registry_.snapshot(), policy_);
+  return decide({request, *std::move(classification)}, registry_.snapshot(), policy_);
 }
 
 Status Coordinator::handle(std::string_view text, const EventSink& sink, std::stop_token stop) {

@@ -28,8 +28,7 @@ struct Answer {
 
 /// What a Coordinator works with; tests put their own here.
 struct CoordinatorParts {
-  /// Probabilities by intent, or none.
-  std::function<Result<std::vector<double>>(std::string_view text)> classify;
+  std::function<Result<Classification>(std::string_view text)> classify;
   /// The answer of a member whose model is leased. Makes room in `context`, and says there what that has cost.
   std::function<Result<Answer>(SpecialistId id, const ModelLease& lease, ContextManager& context,
                                std::string_view request, std::stop_token stop, const StatusSink& status,

@@ -34,22 +34,35 @@ double area_under_roc(const std::vector<double>& positives, const std::vector<do
   return n_pairs == 0 ? 0 : wins / static_cast<double>(n_pairs);
 }
 
+GateReport gate_report(const std::vector<double>& positives, const std::vector<double>& negatives) {
+  GateReport report{.auroc = area_under_roc(positives, negatives), .curve = {}};
+  for (const double kept : {0.99, 0.975, 0.95, 0.9, 0.8}) {
+    const double threshold = quantile(positives, 1 - kept);
+    const auto n_below = std::ranges::count_if(negatives, [&](double score) { return score < threshold; });
+    report.curve.push_back({kept, threshold, share(static_cast<size_t>(n_below), negatives.size())});
+  }
+  return report;
+}
+
 double calibration_error(const std::vector<RoutedRequest>& routed) {
   struct Bin {
     double confidence = 0;
     double correct = 0;
   };
   std::array<Bin, 10> bins;
+  size_t n = 0;
   for (const RoutedRequest& item : routed) {
+    if (!item.request.label) continue;
+    ++n;
     const auto& p = item.decision.probabilities;
     const auto best = static_cast<size_t>(std::max_element(p.begin(), p.end()) - p.begin());
     Bin& bin = bins[std::min<size_t>(9, static_cast<size_t>(p[best] * 10))];
     bin.confidence += p[best];
-    bin.correct += best == index(item.request.label.value_or(kAssistant)) ? 1 : 0;
+    bin.correct += best == index(*item.request.label) ? 1 : 0;
   }
   double error = 0;
   for (const Bin& bin : bins) error += std::abs(bin.confidence - bin.correct);
-  return routed.empty() ? 0 : error / static_cast<double>(routed.size());
+  return n == 0 ? 0 : error / static_cast<double>(n);
 }
 
 }  // namespace
@@ -76,8 +89,9 @@ RouteReport report(const std::vector<RoutedRequest>& routed, const RegistrySnaps
   const size_t n_members = registry.names.size();
   RouteReport report;
   report.confusion.assign(n_members + 1, std::vector<uint32_t>(n_members, 0));
-  std::vector<double> specialist_scores, out_of_scope_scores, times;
-  uint32_t n_correct = 0, n_rejected = 0;
+  std::vector<double> confidences, familiarities, times;       // of those that should pass
+  std::vector<double> stray_confidences, stray_familiarities;  // of those out of scope
+  uint32_t n_correct = 0, n_most_probable = 0, n_rejected = 0;
   for (const RoutedRequest& item : routed) {
     SAIN_CHECK(item.decision.probabilities.size() == n_members);
     const auto& label = item.request.label;
@@ -87,20 +101,22 @@ RouteReport report(const std::vector<RoutedRequest>& routed, const RegistrySnaps
     if (label) {
       ++report.n_in_scope;
       n_correct += target == *label;
-      if (*label != kAssistant) specialist_scores.push_back(specialist_score(item.decision));
+      const auto& p = item.decision.probabilities;
+      n_most_probable += std::max_element(p.begin(), p.end()) - p.begin() == static_cast<ptrdiff_t>(index(*label));
+      familiarities.push_back(item.decision.familiarity);
+      if (*label != kAssistant) confidences.push_back(specialist_score(item.decision));
     } else {
       ++report.n_out_of_scope;
       n_rejected += target == kAssistant;
-      out_of_scope_scores.push_back(specialist_score(item.decision));
+      stray_familiarities.push_back(item.decision.familiarity);
+      stray_confidences.push_back(specialist_score(item.decision));
     }
   }
   report.accuracy = share(n_correct, report.n_in_scope);
   report.rejected = share(n_rejected, report.n_out_of_scope);
-  report.threshold_at_95 = quantile(specialist_scores, 0.05);
-  report.rejected_at_95 = share(std::count_if(out_of_scope_scores.begin(), out_of_scope_scores.end(),
-                                              [&](double score) { return score < report.threshold_at_95; }),
-                                out_of_scope_scores.size());
-  report.auroc = area_under_roc(specialist_scores, out_of_scope_scores);
+  report.most_probable = share(n_most_probable, report.n_in_scope);
+  report.confidence = gate_report(confidences, stray_confidences);
+  report.familiarity = gate_report(familiarities, stray_familiarities);
   report.calibration_error = calibration_error(routed);
   report.median_ms = quantile(times, 0.5);
   report.p95_ms = quantile(times, 0.95);

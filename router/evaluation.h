@@ -30,16 +30,28 @@ struct RoutedRequest {
   double ms = 0;
 };
 
+/// What a threshold on a score lets through of what it should, and stops of what it should not.
+struct RejectionPoint {
+  double kept = 0;       // share of the requests that should pass
+  double threshold = 0;  // that keeps as many
+  double rejected = 0;   // share of those out of scope that stay below it
+};
+struct GateReport {
+  double auroc = 0;
+  std::vector<RejectionPoint> curve;  // at 99, 97.5, 95, 90, 80 % kept
+  const RejectionPoint& at_95() const { return curve.at(2); }
+};
+
 struct RouteReport {
   std::vector<std::vector<uint32_t>> confusion;  // (n_members + 1, n_members): label (the last: out of scope), target
   uint32_t n_in_scope = 0;
   uint32_t n_out_of_scope = 0;
   double accuracy = 0;           // of requests in scope: the share that went where it belongs
+  double most_probable = 0;      // the same, if the most probable member always answered
   double rejected = 0;           // of requests out of scope: the share that the assistant answers
-  double threshold_at_95 = 0;    // the threshold that lets 95 % of the specialists' requests through,
-  double rejected_at_95 = 0;     // and the share out of scope that stays below it
-  double auroc = 0;              // of the specialists' probability: their requests against those out of scope
-  double calibration_error = 0;  // expected, over ten bins of confidence (Naeini et al. 2015)
+  GateReport confidence;         // the most probable specialist's probability: specialists' requests should pass
+  GateReport familiarity;        // all in scope should pass
+  double calibration_error = 0;  // expected, over ten bins of confidence (Naeini et al. 2015), in scope
   double median_ms = 0;
   double p95_ms = 0;
 };

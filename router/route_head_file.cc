@@ -1,9 +1,12 @@
 // The file of a RouteHead, little-endian:
-//   8 bytes "SAINHEAD", u32 version, u32 n_intents, u32 n_features, f64 temperature, 32 bytes key,
+//   8 bytes "SAINHEAD", u32 version, u32 n_intents, u32 n_views, u32 n_neighbours, u32 n_quantiles, f64 temperature,
+//   f64 gate_weights[2], 32 bytes key, {u32 size, f32 weight} of each view, whose sizes sum to n_features,
 //   f32 mean[n_features], inverse_deviation[n_features], weights[n_intents * n_features], bias[n_intents],
+//   neighbours[n_neighbours * the first view's size], f64 quantiles[n_quantiles],
 //   32 bytes BLAKE2b of all that stands before.
 #include <sodium.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -21,9 +24,10 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "the file holds the machine's own numbers");
 
 constexpr std::string_view kMagic = "SAINHEAD";
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr size_t kDigestBytes = 32;
-constexpr size_t kHeaderBytes = 8 + 4 + 4 + 4 + 8 + 32;
+constexpr size_t kHeaderBytes = 8 + 5 * 4 + 8 + 2 * 8 + 32;
+constexpr size_t kMaxViews = 16;
 constexpr uint64_t kMaxBytes = uint64_t{1} << 30;
 
 template <class T>
@@ -31,8 +35,9 @@ void append(std::string& out, const T& value) {
   out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
-void append(std::string& out, const std::vector<float>& values) {
-  out.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+template <class T>
+void append(std::string& out, const std::vector<T>& values) {
+  out.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
 }
 
 template <class T>
@@ -43,10 +48,11 @@ T take(std::string_view& in) {
   return value;
 }
 
-std::vector<float> take_floats(std::string_view& in, size_t n) {
-  std::vector<float> values(n);
-  std::memcpy(values.data(), in.data(), n * sizeof(float));
-  in.remove_prefix(n * sizeof(float));
+template <class T>
+std::vector<T> take_vector(std::string_view& in, size_t n) {
+  std::vector<T> values(n);
+  if (n > 0) std::memcpy(values.data(), in.data(), n * sizeof(T));
+  in.remove_prefix(n * sizeof(T));
   return values;
 }
 
@@ -63,13 +69,19 @@ Status RouteHead::save(const std::filesystem::path& path, const HeadKey& key) co
   std::string out(kMagic);
   append(out, kVersion);
   append(out, n_intents());
-  append(out, n_features());
+  append(out, static_cast<uint32_t>(views_.size()));
+  append(out, static_cast<uint32_t>(views_.empty() ? 0 : neighbours_.size() / views_.front().size));
+  append(out, static_cast<uint32_t>(gate_quantiles_.size()));
   append(out, temperature_);
+  append(out, gate_weights_);
   append(out, key);
+  append(out, views_);
   append(out, mean_);
   append(out, inverse_deviation_);
   append(out, weights_);
   append(out, bias_);
+  append(out, neighbours_);
+  append(out, gate_quantiles_);
   append(out, digest(out));
   std::error_code error;
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
@@ -104,19 +116,33 @@ Result<RouteHead> RouteHead::load(const std::filesystem::path& path, const HeadK
     return corrupt("its checksum does not match its content");
 
   RouteHead head;
-  const size_t n_intents = take<uint32_t>(in), n_features = take<uint32_t>(in);
+  const size_t n_intents = take<uint32_t>(in), n_views = take<uint32_t>(in), n_neighbours = take<uint32_t>(in),
+               n_quantiles = take<uint32_t>(in);
   head.temperature_ = take<double>(in);
+  head.gate_weights_ = take<std::array<double, 2>>(in);
   const auto found_key = take<HeadKey>(in);
-  if (n_intents == 0 || n_features == 0 || !(head.temperature_ > 0) ||
-      (in.size() - kDigestBytes) / sizeof(float) != n_features * 2 + n_intents * n_features + n_intents)
+  if (n_intents == 0 || n_views == 0 || n_views > kMaxViews || !(head.temperature_ > 0) ||
+      in.size() - kDigestBytes < n_views * sizeof(FeatureView))
+    return corrupt(fmt::format("a head does not have {} intents, {} views, temperature {}", n_intents, n_views,
+                               head.temperature_));
+  head.views_ = take_vector<FeatureView>(in, n_views);
+  size_t n_features = 0;
+  for (const FeatureView& view : head.views_) n_features += view.size;
+  constexpr size_t kMost = kMaxBytes / sizeof(float);  // so that no product below runs over
+  if (std::max({n_features, n_intents, n_neighbours, n_quantiles}) > kMost ||
+      n_features * (2 + n_intents) + n_intents + head.views_[0].size * n_neighbours + 2 * n_quantiles !=
+          (in.size() - kDigestBytes) / sizeof(float))
     return corrupt(fmt::format("its size does not fit {} intents of {} features", n_intents, n_features));
+  if (head.views_[0].size == 0 || n_neighbours == 0) return corrupt("its first view is empty");
   if (found_key != key)
     return make_error(ErrorCode::kInvalidArgument, "{}: was trained for another assistant or other examples",
                       path.string());
-  head.mean_ = take_floats(in, n_features);
-  head.inverse_deviation_ = take_floats(in, n_features);
-  head.weights_ = take_floats(in, n_intents * n_features);
-  head.bias_ = take_floats(in, n_intents);
+  head.mean_ = take_vector<float>(in, n_features);
+  head.inverse_deviation_ = take_vector<float>(in, n_features);
+  head.weights_ = take_vector<float>(in, n_intents * n_features);
+  head.bias_ = take_vector<float>(in, n_intents);
+  head.neighbours_ = take_vector<float>(in, n_neighbours * head.views_[0].size);
+  head.gate_quantiles_ = take_vector<double>(in, n_quantiles);
   return head;
 }
 

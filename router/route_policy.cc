@@ -24,10 +24,10 @@ bool is_name_byte(char c) {
 }
 
 std::vector<double> sum_to_members(const RouteRequest& request, const RegistrySnapshot& registry) {
-  SAIN_CHECK(request.intent_probabilities.size() == registry.intent_owner.size());
+  SAIN_CHECK(request.classification.probabilities.size() == registry.intent_owner.size());
   std::vector<double> sums(registry.names.size(), 0.0);
-  for (size_t i = 0; i < request.intent_probabilities.size(); ++i)
-    sums[index(registry.intent_owner[i])] += request.intent_probabilities[i];
+  for (size_t i = 0; i < request.classification.probabilities.size(); ++i)
+    sums[index(registry.intent_owner[i])] += request.classification.probabilities[i];
   return sums;
 }
 
@@ -41,6 +41,8 @@ std::string_view to_string(RouteCause cause) {
       return "confident";
     case RouteCause::kBelowThreshold:
       return "below_threshold";
+    case RouteCause::kUnfamiliar:
+      return "unfamiliar";
     case RouteCause::kUnclassified:
       return "unclassified";
   }
@@ -64,7 +66,7 @@ Mention split_mention(std::string_view text) {
 RouteDecision decide(const RouteRequest& request, const RegistrySnapshot& registry, const RoutePolicy& policy) {
   RouteDecision decision;
   decision.request = std::string(request.text);
-  if (!request.intent_probabilities.empty()) decision.probabilities = sum_to_members(request, registry);
+  if (!request.classification.probabilities.empty()) decision.probabilities = sum_to_members(request, registry);
 
   const Mention mention = split_mention(request.text);
   std::string unknown_name;
@@ -91,10 +93,15 @@ RouteDecision decide(const RouteRequest& request, const RegistrySnapshot& regist
   for (size_t i = 0; i < p.size(); ++i)
     if (i != best) second = std::max(second, p[i]);
   decision.confidence = p[best];
+  decision.familiarity = request.classification.familiarity;
   decision.margin = p[best] - second;
   if (SpecialistId(best) == kAssistant) {
     decision.cause = RouteCause::kConfident;
     decision.reason = fmt::format("the assistant is the most probable, {:.2f}", p[best]);
+  } else if (decision.familiarity < policy.min_familiarity) {
+    decision.cause = RouteCause::kUnfamiliar;
+    decision.reason = fmt::format("familiarity {:.3f} < {:.3f}, though most like {}: the assistant answers",
+                                  decision.familiarity, policy.min_familiarity, registry.names[best]);
   } else if (p[best] >= policy.threshold) {
     decision.target = SpecialistId(best);
     decision.cause = RouteCause::kConfident;

@@ -18,10 +18,10 @@ std::filesystem::path head_file_of(const HeadKey& key) {
 /// By SpecialistId. A specialist that cannot be found keeps its name for a path: loading it will fail, and say so.
 Result<std::vector<std::filesystem::path>> model_files(const Config& config, const TrainingObserver& observer) {
   std::vector<std::filesystem::path> files;
-  SAIN_ASSIGN_OR_RETURN(std::filesystem::path assistant, model_file(config, config.assistant));
+  SAIN_ASSIGN_OR_RETURN(std::filesystem::path assistant, find_model_file(config, config.assistant.model));
   files.push_back(std::move(assistant));
   for (const MemberConfig& member : config.specialists) {
-    auto file = model_file(config, member);
+    auto file = find_model_file(config, member.model);
     if (!file && observer.say)
       observer.say(fmt::format("the {} specialist is missing: {}", member.name, file.error().message));
     files.push_back(file ? *std::move(file) : std::filesystem::path(member.model));
@@ -31,11 +31,11 @@ Result<std::vector<std::filesystem::path>> model_files(const Config& config, con
 
 }  // namespace
 
-Result<std::filesystem::path> model_file(const Config& config, const MemberConfig& member) {
+Result<std::filesystem::path> find_model_file(const Config& config, const std::string& model) {
   std::error_code ignored;
-  const std::filesystem::path beside = config.directory / member.model;
+  const std::filesystem::path beside = config.directory / model;
   if (!config.directory.empty() && std::filesystem::is_regular_file(beside, ignored)) return beside;
-  auto file = resolve_model(member.model);
+  auto file = resolve_model(model);
   if (!file) return make_error(file.error().code, "{}: model: {}", config.file, file.error().message);
   return file;
 }
@@ -73,12 +73,14 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
   chat->runner_ = std::make_unique<ModelRunner>(std::move(runner));
   ModelRunner* const run = chat->runner_.get();
 
-  SAIN_ASSIGN_OR_RETURN(const HeadKey key, route_head_key(files.front(), config.routing.layer, registry));
+  std::vector<std::filesystem::path> feature_files = {files.front()};
+  std::optional<engine::Encoder> encoder = chat->find_encoder(options.observer, feature_files);
+  FeatureExtractor features([run](std::string_view text) { return run->features(text); },
+                            chat->assistant_.model().config().d_model, std::move(encoder));
+  SAIN_ASSIGN_OR_RETURN(const HeadKey key, route_head_key(feature_files, config.routing.layer, registry));
   chat->head_file_ = head_file_of(key);
-  SAIN_ASSIGN_OR_RETURN(Classifier classifier,
-                        Classifier::open(
-                            registry, [run](std::string_view text) { return run->features(text); }, key,
-                            chat->head_file_, options.observer, options.retrain, options.stop));
+  SAIN_ASSIGN_OR_RETURN(Classifier classifier, Classifier::open(registry, std::move(features), key, chat->head_file_,
+                                                                options.observer, options.retrain, options.stop));
   chat->classifier_ = std::make_unique<Classifier>(std::move(classifier));
 
   CoordinatorParts parts;
@@ -87,9 +89,23 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
                        std::stop_token stop, const StatusSink& status, engine::TokenSink& sink) {
     return run->answer(id, lease.model(), context, request, stop, status, sink);
   };
-  chat->coordinator_ = std::make_unique<Coordinator>(registry, *chat->residency_, RoutePolicy{config.routing.threshold},
-                                                     std::move(parts));
+  chat->coordinator_ = std::make_unique<Coordinator>(
+      registry, *chat->residency_, RoutePolicy{config.routing.threshold, config.routing.familiarity}, std::move(parts));
   return chat;
+}
+
+/// Without its encoder the router works, and less well.
+std::optional<engine::Encoder> RoutedChat::find_encoder(const TrainingObserver& observer,
+                                                        std::vector<std::filesystem::path>& files) {
+  if (config_.routing.encoder.empty()) return std::nullopt;
+  const auto file = find_model_file(config_, config_.routing.encoder);
+  auto encoder = file ? engine::Encoder::load(*file, pool_) : Result<engine::Encoder>(file.error());
+  if (!encoder) {
+    if (observer.say) observer.say(fmt::format("routing without its encoder: {}", encoder.error().message));
+    return std::nullopt;
+  }
+  files.push_back(*file);
+  return *std::move(encoder);
 }
 
 Status RoutedChat::prepare(const TrainingObserver& observer, std::stop_token stop) {

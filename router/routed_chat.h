@@ -54,6 +54,8 @@ class RoutedChat {
 
  private:
   RoutedChat(const Config& config, const engine::Tuning& tuning) : config_(config), registry_(config), pool_(tuning) {}
+  std::optional<engine::Encoder> find_encoder(const TrainingObserver& observer,
+                                              std::vector<std::filesystem::path>& files);
 
   // In this order: the later ones refer to the earlier ones.
   Config config_;
@@ -67,7 +69,7 @@ class RoutedChat {
   std::unique_ptr<Coordinator> coordinator_;
 };
 
-/// The file of a member's model: relative to the configuration, else as resolve_model() finds it.
-Result<std::filesystem::path> model_file(const Config& config, const MemberConfig& member);
+/// The file of a model that a configuration names: relative to the configuration, else as resolve_model() finds it.
+Result<std::filesystem::path> find_model_file(const Config& config, const std::string& model);
 
 }  // namespace sain::router

@@ -31,10 +31,10 @@ struct Rig {
 
   CoordinatorParts parts() {
     CoordinatorParts parts;
-    parts.classify = [this](std::string_view text) -> Result<std::vector<double>> {
+    parts.classify = [this](std::string_view text) -> Result<Classification> {
       if (!classify_works) return make_error(ErrorCode::kInternal, "no features");
       const double p = text.find("code") != std::string_view::npos ? 0.9 : 0.1;
-      return std::vector<double>{1 - p, p};
+      return Classification{.probabilities = {1 - p, p}};
     };
     parts.answer = [this](SpecialistId id, const ModelLease&, ContextManager& context, std::string_view request,
                           std::stop_token stop, const StatusSink& status, engine::TokenSink& sink) -> Result<Answer> {

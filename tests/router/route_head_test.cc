@@ -25,7 +25,7 @@ HeadExamples clouds(uint32_t n_intents, uint32_t n_features, uint32_t n_each, do
   std::mt19937_64 centre_random(1);  // the same centres for every seed
   std::vector<double> centres(n_intents * n_features);
   for (double& value : centres) value = normal(centre_random);
-  HeadExamples examples{.n_features = n_features, .n_intents = n_intents};
+  HeadExamples examples{.views = {{n_features, 1}}, .n_intents = n_intents};
   for (uint32_t k = 0; k < n_intents; ++k) {
     examples.intent_group.push_back(k / 2);
     for (uint32_t i = 0; i < n_each; ++i) {
@@ -39,7 +39,7 @@ HeadExamples clouds(uint32_t n_intents, uint32_t n_features, uint32_t n_each, do
 }
 
 std::span<const float> row(const HeadExamples& examples, size_t i) {
-  return std::span(examples.features).subspan(i * examples.n_features, examples.n_features);
+  return std::span(examples.features).subspan(i * examples.n_features(), examples.n_features());
 }
 
 TEST(LbfgsTest, FindsTheMinimumOfRosenbrock) {
@@ -61,10 +61,11 @@ TEST(RouteHeadTest, LearnsSeparableIntents) {
   const HeadExamples held_out = clouds(8, 16, 20, 0.3, 8);
   size_t n_right = 0;
   for (size_t i = 0; i < held_out.labels.size(); ++i) {
-    const auto p = head->probabilities(row(held_out, i));
+    const auto p = head->classify(row(held_out, i));
     ASSERT_TRUE(p);
-    EXPECT_NEAR(std::accumulate(p->begin(), p->end(), 0.0), 1, 1e-9);
-    n_right += static_cast<uint32_t>(std::max_element(p->begin(), p->end()) - p->begin()) == held_out.labels[i];
+    EXPECT_NEAR(std::accumulate(p->probabilities.begin(), p->probabilities.end(), 0.0), 1, 1e-9);
+    n_right += static_cast<uint32_t>(std::max_element(p->probabilities.begin(), p->probabilities.end()) -
+                                     p->probabilities.begin()) == held_out.labels[i];
   }
   EXPECT_GE(n_right, held_out.labels.size() * 98 / 100);
 }
@@ -76,9 +77,9 @@ TEST(RouteHeadTest, CalibratedConfidenceIsNearTheShareThatIsRight) {
   const HeadExamples held_out = clouds(6, 24, 200, 3.0, 4);
   double confidence = 0, right = 0;
   for (size_t i = 0; i < held_out.labels.size(); ++i) {
-    const auto p = head->probabilities(row(held_out, i));
+    const auto p = head->classify(row(held_out, i));
     std::vector<double> groups(3);
-    for (size_t k = 0; k < p->size(); ++k) groups[k / 2] += (*p)[k];
+    for (size_t k = 0; k < p->probabilities.size(); ++k) groups[k / 2] += p->probabilities[k];
     const auto best = std::max_element(groups.begin(), groups.end());
     confidence += *best;
     right += static_cast<uint32_t>(best - groups.begin()) == held_out.labels[i] / 2;
@@ -88,22 +89,62 @@ TEST(RouteHeadTest, CalibratedConfidenceIsNearTheShareThatIsRight) {
   EXPECT_NEAR(confidence / n, right / n, 0.07);
 }
 
+TEST(RouteHeadTest, WhatIsLikeNoExampleIsUnfamiliar) {
+  const auto head = RouteHead::train(clouds(8, 32, 20, 0.5, 7));
+  ASSERT_TRUE(head);
+  const HeadExamples known = clouds(8, 32, 25, 0.5, 8);
+  size_t n_unfamiliar = 0;
+  for (size_t i = 0; i < known.labels.size(); ++i) n_unfamiliar += head->classify(row(known, i))->familiarity < 0.05;
+  EXPECT_LT(n_unfamiliar, known.labels.size() / 10) << "about a twentieth is what was asked for";
+
+  std::mt19937_64 random(3);
+  std::normal_distribution<float> normal;
+  for (int i = 0; i < 50; ++i) {
+    std::vector<float> stray(32);
+    for (float& value : stray) value = 100 + 5 * normal(random);  // as far from the mean as the others, elsewhere
+    EXPECT_LT(head->classify(stray)->familiarity, 0.05);
+  }
+}
+
+TEST(RouteHeadTest, ViewsHaveTheirWeights) {
+  // The second view tells the two intents apart, the first is noise that is a thousand times as large.
+  HeadExamples examples{.views = {{4, 0.1F}, {2, 1}}, .n_intents = 2, .intent_group = {0, 1}};
+  std::mt19937_64 random(5);
+  std::normal_distribution<float> normal;
+  const auto add = [&](std::vector<float>& out, uint32_t label) {
+    for (int j = 0; j < 4; ++j) out.push_back(1000 * normal(random));
+    out.push_back(label == 0 ? 1.0F : -1.0F);
+    out.push_back(normal(random) * 0.1F);
+  };
+  for (uint32_t i = 0; i < 40; ++i) {
+    add(examples.features, i % 2);
+    examples.labels.push_back(i % 2);
+  }
+  const auto head = RouteHead::train(examples);
+  ASSERT_TRUE(head) << head.error().message;
+  for (uint32_t i = 0; i < 20; ++i) {
+    std::vector<float> request;
+    add(request, i % 2);
+    EXPECT_GT(head->classify(request)->probabilities[i % 2], 0.8);
+  }
+}
+
 TEST(RouteHeadTest, TheSameExamplesGiveTheSameHead) {
   const HeadExamples examples = clouds(6, 10, 10, 1.0, 11);
   const auto first = RouteHead::train(examples), second = RouteHead::train(examples);
   ASSERT_TRUE(first && second);
-  EXPECT_EQ(*first->probabilities(row(examples, 5)), *second->probabilities(row(examples, 5)));
+  EXPECT_EQ(first->classify(row(examples, 5))->probabilities, second->classify(row(examples, 5))->probabilities);
   EXPECT_EQ(first->temperature(), second->temperature());
 }
 
 TEST(RouteHeadTest, ConstantFeaturesAndSingleExamplesAreFine) {
-  HeadExamples examples{.n_features = 3, .n_intents = 2, .intent_group = {0, 1}};
+  HeadExamples examples{.views = {{3, 1}}, .n_intents = 2, .intent_group = {0, 1}};
   examples.features = {1, 5, 0, 1, -5, 0};
   examples.labels = {0, 1};
   const auto head = RouteHead::train(examples);
   ASSERT_TRUE(head) << head.error().message;
-  EXPECT_GT((*head->probabilities(row(examples, 0)))[0], 0.5);
-  EXPECT_GT((*head->probabilities(row(examples, 1)))[1], 0.5);
+  EXPECT_GT(head->classify(row(examples, 0))->probabilities[0], 0.5);
+  EXPECT_GT(head->classify(row(examples, 1))->probabilities[1], 0.5);
 }
 
 TEST(RouteHeadTest, RefusesBadExamples) {
@@ -122,8 +163,8 @@ TEST(RouteHeadTest, RefusesBadExamples) {
 TEST(RouteHeadTest, RefusesBadFeatures) {
   const auto head = RouteHead::train(clouds(2, 4, 3, 1, 1));
   ASSERT_TRUE(head);
-  EXPECT_FALSE(head->probabilities(std::vector<float>(3)));
-  EXPECT_FALSE(head->probabilities(std::vector<float>{1, 2, INFINITY, 4}));
+  EXPECT_FALSE(head->classify(std::vector<float>(3)));
+  EXPECT_FALSE(head->classify(std::vector<float>{1, 2, INFINITY, 4}));
 }
 
 class RouteHeadFileTest : public ::testing::Test {
@@ -134,7 +175,7 @@ class RouteHeadFileTest : public ::testing::Test {
     examples_ = clouds(4, 6, 10, 0.5, 21);
     auto head = RouteHead::train(examples_);
     ASSERT_TRUE(head);
-    expected_ = *head->probabilities(row(examples_, 3));
+    expected_ = head->classify(row(examples_, 3))->probabilities;
     const Status saved = head->save(path_, key_);
     ASSERT_TRUE(saved) << saved.error().message;
     std::ifstream in(path_, std::ios::binary);
@@ -154,7 +195,7 @@ class RouteHeadFileTest : public ::testing::Test {
 TEST_F(RouteHeadFileTest, ComesBackEqual) {
   const auto head = RouteHead::load(path_, key_);
   ASSERT_TRUE(head) << head.error().message;
-  EXPECT_EQ(*head->probabilities(row(examples_, 3)), expected_);
+  EXPECT_EQ(head->classify(row(examples_, 3))->probabilities, expected_);
 }
 
 TEST_F(RouteHeadFileTest, AbsentIsNotFound) {

@@ -33,7 +33,8 @@ class DecideTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(DecideTest, Decides) {
   const Case& c = GetParam();
-  const RouteDecision decision = decide({c.text, c.probabilities}, three_members(), {.threshold = 0.6});
+  const RouteDecision decision =
+      decide({c.text, {.probabilities = c.probabilities}}, three_members(), {.threshold = 0.6});
   EXPECT_EQ(index(decision.target), c.target);
   EXPECT_EQ(decision.cause, c.cause) << to_string(decision.cause);
   EXPECT_NEAR(decision.confidence, c.confidence, 1e-12);
@@ -79,8 +80,17 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"empty", "", {}, 0, kUnclassified, 0, 0, "", "nothing"}),
     [](const auto& test) { return std::string(test.param.what); });
 
+TEST(DecideTest, WhatIsUnfamiliarIsTheAssistants) {
+  const RouteRequest request{"x", {.probabilities = {0, 0, 0.99, 0.01}, .familiarity = 0.02}};
+  const RouteDecision decision = decide(request, three_members(), {.min_familiarity = 0.05});
+  EXPECT_EQ(decision.target, kAssistant);
+  EXPECT_EQ(decision.cause, RouteCause::kUnfamiliar);
+  EXPECT_THAT(decision.reason, HasSubstr("0.020 < 0.050"));
+  EXPECT_NE(decide(request, three_members(), {.min_familiarity = 0.02}).target, kAssistant);
+}
+
 TEST(DecideTest, ProbabilitiesAreByMember) {
-  const RouteDecision decision = decide({"x", {0.1, 0.2, 0.3, 0.4}}, three_members(), {});
+  const RouteDecision decision = decide({"x", {.probabilities = {0.1, 0.2, 0.3, 0.4}}}, three_members(), {});
   ASSERT_EQ(decision.probabilities.size(), 3u);
   EXPECT_DOUBLE_EQ(decision.probabilities[0], 0.1);
   EXPECT_DOUBLE_EQ(decision.probabilities[1], 0.5);

@@ -79,6 +79,20 @@ Result<int> train(const Options& options) {
   return kSuccess;
 }
 
+void print_gate(std::string_view score, const router::GateReport& gate) {
+  fmt::print("{:<11}  AUROC {:.3f}; rejected at", score, gate.auroc);
+  for (const router::RejectionPoint& point : gate.curve)
+    fmt::print(" {:.3g} % kept: {:.1f} % ({:.3f}){}", 100 * point.kept, 100 * point.rejected, point.threshold,
+               &point == &gate.curve.back() ? "\n" : ",");
+}
+
+nlohmann::ordered_json to_json(const router::GateReport& gate) {
+  nlohmann::ordered_json curve = nlohmann::ordered_json::array();
+  for (const router::RejectionPoint& point : gate.curve)
+    curve.push_back({{"kept", point.kept}, {"threshold", point.threshold}, {"rejected", point.rejected}});
+  return {{"auroc", gate.auroc}, {"curve", std::move(curve)}};
+}
+
 void print_report(const router::RouteReport& report, const router::RegistrySnapshot& registry) {
   fmt::print("{:<14}", "");
   for (const std::string& name : registry.names) fmt::print(" {:>12}", name);
@@ -90,9 +104,9 @@ void print_report(const router::RouteReport& report, const router::RegistrySnaps
   }
   fmt::print("\naccuracy           {:.1f} % of {} requests in scope\n", 100 * report.accuracy, report.n_in_scope);
   fmt::print("rejected           {:.1f} % of {} requests out of scope\n", 100 * report.rejected, report.n_out_of_scope);
-  fmt::print("at 95 % kept       {:.1f} % rejected (threshold {:.3f})\n", 100 * report.rejected_at_95,
-             report.threshold_at_95);
-  fmt::print("AUROC              {:.3f}\n", report.auroc);
+  fmt::print("most probable      {:.1f} %, if that one always answered\n", 100 * report.most_probable);
+  print_gate("confidence", report.confidence);
+  print_gate("familiarity", report.familiarity);
   fmt::print("calibration error  {:.3f}\n", report.calibration_error);
   fmt::print("latency            {:.1f} ms median, {:.1f} ms p95\n", report.median_ms, report.p95_ms);
 }
@@ -108,9 +122,9 @@ nlohmann::ordered_json report_json(const router::RouteReport& report, const rout
           {"in_scope", report.n_in_scope},
           {"out_of_scope", report.n_out_of_scope},
           {"rejected", report.rejected},
-          {"threshold_at_95", report.threshold_at_95},
-          {"rejected_at_95", report.rejected_at_95},
-          {"auroc", report.auroc},
+          {"most_probable", report.most_probable},
+          {"confidence", to_json(report.confidence)},
+          {"familiarity", to_json(report.familiarity)},
           {"calibration_error", report.calibration_error},
           {"median_ms", report.median_ms},
           {"p95_ms", report.p95_ms},

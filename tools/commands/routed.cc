@@ -59,6 +59,7 @@ ordered_json to_json(const router::RouteDecision& decision, const router::Regist
   return {{"specialist", registry.names[index(decision.target)]},
           {"confidence", decision.confidence},
           {"margin", decision.margin},
+          {"familiarity", decision.familiarity},
           {"cause", to_string(decision.cause)},
           {"reason", decision.reason},
           {"probabilities", std::move(probabilities)}};

@@ -1,0 +1,51 @@
+// What a request is classified by: several views of its text, each a vector of numbers.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "engine/encoder.h"
+#include "formats/result.h"
+
+namespace sain::router {
+
+/// A part of a vector of features that is standardised and brought to unit length on its own, and then weighted.
+struct FeatureView {
+  uint32_t size = 0;
+  float weight = 1;
+
+  bool operator==(const FeatureView&) const = default;
+};
+
+/// Counts of the text's runs of 3 to 5 bytes, in lower case and with single spaces, 1 + ln(count) each: at a place and
+/// with a sign that its hash says (Weinberger et al., arXiv 0902.2206), so that a few hundred numbers stand for any
+/// number of runs. They know names and spelling, which the other views blur.
+std::vector<float> ngram_features(std::string_view text, uint32_t size);
+
+/// The mean hidden state of the assistant over the text.
+using HiddenState = std::function<Result<std::vector<float>>(std::string_view text)>;
+
+/// Used by one thread at a time.
+class FeatureExtractor {
+ public:
+  /// `hidden_size` is the length of what `hidden` gives; without an encoder its view is left out.
+  FeatureExtractor(HiddenState hidden, uint32_t hidden_size, std::optional<engine::Encoder> encoder);
+
+  const std::vector<FeatureView>& views() const { return views_; }
+
+  /// All views, one after the other. Of a long text its beginning and its end count: what is asked for stands there.
+  /// Errors: those of `hidden`; kInvalidArgument (no tokens).
+  Result<std::vector<float>> extract(std::string_view text);
+
+  uint64_t bytes() const { return encoder_ ? encoder_->weights_bytes() : 0; }
+
+ private:
+  HiddenState hidden_;
+  std::optional<engine::Encoder> encoder_;
+  std::vector<FeatureView> views_;
+};
+
+}  // namespace sain::router

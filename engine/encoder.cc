@@ -268,7 +268,16 @@ std::vector<Token> Encoder::tokens(std::string_view text) const {
   return tokens;
 }
 
+uint32_t Encoder::n_layers() const {
+  return state_->config.n_layers;
+}
+
 Result<std::vector<float>> Encoder::embed(std::span<const Token> tokens) {
+  const uint32_t all = n_layers();
+  return embed(tokens, {&all, 1});
+}
+
+Result<std::vector<float>> Encoder::embed(std::span<const Token> tokens, std::span<const uint32_t> layers) {
   State& s = *state_;
   const size_t n = tokens.size();
   if (n == 0 || n > s.config.max_tokens) {
@@ -280,11 +289,24 @@ Result<std::vector<float>> Encoder::embed(std::span<const Token> tokens) {
                         s.tokenizer.vocab_size() - 1, tokens[i]);
     }
   }
+  if (!std::ranges::is_sorted(layers) || (!layers.empty() && layers.back() > s.config.n_layers))
+    return make_error(ErrorCode::kInvalidArgument, "expected ascending numbers of layers up to {}", s.config.n_layers);
+  ThreadPool::Turn turn(*s.pool);
+  std::vector<float> embeddings;
+  const auto keep = [&](size_t n_done) {
+    for (const uint32_t layer : layers) {
+      if (layer != n_done) continue;
+      const std::vector<float> embedding = s.pooled(n);
+      embeddings.insert(embeddings.end(), embedding.begin(), embedding.end());
+    }
+  };
   const auto rows = [n](const MatrixView<float>& whole) {
     return MatrixView<float>(whole.data, n, whole.cols, whole.stride);
   };
   s.embed_tokens(tokens);
-  for (const Layer& w : s.layers) {
+  keep(0);
+  for (size_t layer = 0; layer < s.layers.size(); ++layer) {
+    const Layer& w = s.layers[layer];
     s.matmul({{{&w.q, &w.q_bias, rows(s.q)}, {&w.k, &w.k_bias, rows(s.k)}, {&w.v, &w.v_bias, rows(s.v)}}}, rows(s.x));
     s.attend(n);
     s.matmul({{{&w.attention_output, &w.attention_output_bias, rows(s.delta)}}}, rows(s.attended));
@@ -295,8 +317,10 @@ Result<std::vector<float>> Encoder::embed(std::span<const Token> tokens) {
     });
     s.matmul({{{&w.down, &w.down_bias, rows(s.delta)}}}, rows(s.up));
     s.add_and_norm(n, w.ffn_norm);
+    keep(layer + 1);
+    turn.yield();
   }
-  return s.pooled(n);
+  return embeddings;
 }
 
 }  // namespace sain::engine

@@ -17,7 +17,7 @@
 
 namespace sain::engine {
 
-/// Computes in fp32. Used by one thread at a time.
+/// Computes in fp32. Used by one thread at a time, which takes turns with others that use the pool.
 class Encoder {
  public:
   /// Maps and checks a GGUF of the architecture `bert`, whose file stays mapped. `pool` must outlive the encoder.
@@ -30,6 +30,7 @@ class Encoder {
   ~Encoder();
 
   uint32_t dimension() const;
+  uint32_t n_layers() const;
   size_t weights_bytes() const;
 
   /// The text's tokens between the two that frame it; of a text that is too long for the model, its beginning.
@@ -38,6 +39,11 @@ class Encoder {
   /// The embedding of tokens() (dimension() floats), of unit length. Errors: kInvalidArgument (no tokens, too many, an
   /// id outside the vocabulary).
   Result<std::vector<float>> embed(std::span<const formats::Token> tokens);
+
+  /// The same from the states after as many of the layers as each of `layers` says (ascending, at most n_layers()), one
+  /// after the other: earlier layers know more of the words, later ones more of what they mean. Errors also:
+  /// kInvalidArgument (`layers`).
+  Result<std::vector<float>> embed(std::span<const formats::Token> tokens, std::span<const uint32_t> layers);
 
  private:
   struct State;

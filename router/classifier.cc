@@ -11,7 +11,7 @@ namespace sain::router {
 namespace {
 
 /// Changes whenever features or head are computed differently, so that old files are trained anew.
-constexpr uint32_t kRecipe = 3;
+constexpr uint32_t kRecipe = 4;
 
 class Hash {
  public:
@@ -67,33 +67,38 @@ Result<HeadKey> route_head_key(std::span<const std::filesystem::path> files, uin
       for (const std::string& example : intent.examples) hash.add(example);
     }
   }
+  hash.add(registry.background().size());
+  for (const std::string& text : registry.background()) hash.add(text);
   return hash.finish();
 }
 
 Result<HeadExamples> extract_examples(const Registry& registry, FeatureExtractor& features,
                                       const TrainingObserver& observer, std::stop_token stop) {
-  size_t n_examples = 0;
+  size_t n_examples = registry.background().size();
   for (size_t i = 0; i < registry.size(); ++i)
     for (const Intent& intent : registry.member(SpecialistId(i)).intents) n_examples += intent.examples.size();
 
   HeadExamples examples{.views = features.views()};
+  const auto add = [&](const std::string& text, std::string_view whose) -> Status {
+    if (stop.stop_requested()) return make_error(ErrorCode::kCancelled, "the training was stopped");
+    const auto values = features.extract(text);
+    if (!values)
+      return make_error(values.error().code, "example \"{}\" of {}: {}", text, whose, values.error().message);
+    examples.features.insert(examples.features.end(), values->begin(), values->end());
+    examples.labels.push_back(examples.n_intents);
+    if (observer.progress)
+      observer.progress(static_cast<double>(examples.labels.size()) / static_cast<double>(n_examples));
+    return {};
+  };
   for (size_t i = 0; i < registry.size(); ++i) {
     for (const Intent& intent : registry.member(SpecialistId(i)).intents) {
-      for (const std::string& example : intent.examples) {
-        if (stop.stop_requested()) return make_error(ErrorCode::kCancelled, "the training was stopped");
-        auto values = features.extract(example);
-        if (!values)
-          return make_error(values.error().code, "example \"{}\" of {}/{}: {}", example, registry.snapshot().names[i],
-                            intent.name, values.error().message);
-        examples.features.insert(examples.features.end(), values->begin(), values->end());
-        examples.labels.push_back(examples.n_intents);
-        if (observer.progress)
-          observer.progress(static_cast<double>(examples.labels.size()) / static_cast<double>(n_examples));
-      }
+      const std::string name = fmt::format("{}/{}", registry.snapshot().names[i], intent.name);
+      for (const std::string& example : intent.examples) SAIN_RETURN_IF_ERROR(add(example, name));
       examples.intent_group.push_back(static_cast<uint32_t>(i));
       ++examples.n_intents;
     }
   }
+  for (const std::string& text : registry.background()) SAIN_RETURN_IF_ERROR(add(text, "the background"));
   return examples;
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kMaxContext = int64_t{1} << 20;
 constexpr size_t kMaxSpecialists = 64;
-constexpr size_t kMaxExamples = 20000;  // of one configuration: bounds the time of a training
+constexpr size_t kMaxExamples = 8000;  // of one configuration: bounds time and memory of a training
 constexpr size_t kMaxExampleBytes = 4096;
 
 void read_policy(TomlReader& root, ConversationPolicy& out) {
@@ -149,7 +149,21 @@ Status read_specialists(TomlReader& root, const std::string& file, const ReadFil
   return {};
 }
 
-void read_tables(TomlReader& root, const std::string& file, Config& config) {
+/// Of all intents in the file that "background" names.
+void read_background(TomlReader& routing, const std::string& file, const ReadFile& read_file,
+                     std::vector<std::string>& out) {
+  const toml::node* node = routing.node("background");
+  if (node == nullptr) return;
+  if (!node->is_string() && !node->is_table()) {
+    return routing.fail(*node, "background",
+                        fmt::format("expected a table or a file's name, found {}", describe_toml(*node)));
+  }
+  auto intents = read_member_intents(*node, file, "routing.background", read_file);
+  if (!intents) return routing.fail(intents.error());
+  for (Intent& intent : *intents) std::ranges::move(intent.examples, std::back_inserter(out));
+}
+
+void read_tables(TomlReader& root, const std::string& file, const ReadFile& read_file, Config& config) {
   if (const toml::table* table = root.table("memory")) {
     TomlReader reader(*table, file, "memory");
     constexpr int64_t kMaxMib = int64_t{1} << 24;  // 16 TiB
@@ -165,6 +179,7 @@ void read_tables(TomlReader& root, const std::string& file, Config& config) {
     reader.number("threshold", 0, 1, config.routing.threshold);
     reader.number("familiarity", 0, 1, config.routing.familiarity);
     reader.string("encoder", config.routing.encoder);
+    read_background(reader, file, read_file, config.routing.background);
     reader.string("evaluation", config.routing.evaluation);
     root.fail(reader.finish());
   }
@@ -172,7 +187,7 @@ void read_tables(TomlReader& root, const std::string& file, Config& config) {
 
 /// What only the whole configuration can tell.
 Status check_intents(const Config& config) {
-  size_t n_examples = 0;
+  size_t n_examples = config.routing.background.size();
   for (const Intent& intent : config.assistant.intents) n_examples += intent.examples.size();
   for (const MemberConfig& member : config.specialists) {
     for (const Intent& intent : member.intents) n_examples += intent.examples.size();
@@ -210,7 +225,7 @@ Result<Config> parse_config(std::string_view text, const std::string& file, cons
   root.integer("context_length", 128, kMaxContext, config.context_length);
   read_policy(root, config.context_policy);
   root.integer("threads", 0, 1024, config.threads);
-  read_tables(root, file, config);
+  read_tables(root, file, read_file, config);
   if (const toml::table* assistant = root.table("assistant", Presence::kRequired)) {
     auto member = read_member(*assistant, file, "assistant", read_file);
     if (!member) return std::move(member).error();

@@ -47,6 +47,7 @@ struct RoutingConfig {
   double threshold = 0.6;  // a specialist needs this confidence, else the assistant answers,
   double familiarity = 0;  // and a request this much of it, see Classification
   std::string encoder;     // a model that embeds requests, beside the assistant; a file or a name; may be empty
+  std::vector<std::string> background = {};  // requests that belong to nobody, so that others like them are told apart
   std::string evaluation;  // labelled requests for `sain route eval`; a file beside the configuration, may be empty
 };
 

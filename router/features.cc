@@ -11,10 +11,8 @@
 namespace sain::router {
 namespace {
 
-// Weights of the views, chosen on CLINC150's validation split. The encoder comes first: it is what nearest neighbours
-// are looked for in.
-constexpr float kEncoderWeight = 1, kHiddenWeight = 0.7F, kNgramWeight = 0.5F;
 constexpr uint32_t kNgramSize = 512;
+constexpr float kNgramWeight = 0.5F;
 
 /// Lower case, each run of white space one space, a space at either end.
 std::string normalised(std::string_view text) {
@@ -58,23 +56,27 @@ std::vector<float> ngram_features(std::string_view text, uint32_t size) {
 
 FeatureExtractor::FeatureExtractor(HiddenState hidden, uint32_t hidden_size, std::optional<engine::Encoder> encoder)
     : hidden_(std::move(hidden)), encoder_(std::move(encoder)) {
-  if (encoder_) views_.push_back({encoder_->dimension(), kEncoderWeight});
-  views_.push_back({hidden_size, kHiddenWeight});
+  // The first view is what nearest neighbours are looked for in.
+  if (encoder_) {
+    const uint32_t n = encoder_->n_layers();
+    layers_ = {n - std::min(n, 2U), n - 1, n};
+    views_.assign(layers_.size(), {encoder_->dimension(), 1});
+  } else {
+    views_.push_back({hidden_size, 1});
+  }
   views_.push_back({kNgramSize, kNgramWeight});
 }
 
 Result<std::vector<float>> FeatureExtractor::extract(std::string_view text) {
   std::vector<float> features;
-  const auto append = [&features](const std::vector<float>& view) {
-    features.insert(features.end(), view.begin(), view.end());
-  };
   if (encoder_) {
-    SAIN_ASSIGN_OR_RETURN(const std::vector<float> embedding, encoder_->embed(encoder_->tokens(both_ends(text))));
-    append(embedding);
+    SAIN_ASSIGN_OR_RETURN(features, encoder_->embed(encoder_->tokens(both_ends(text)), layers_));
+    std::ranges::rotate(features, features.end() - encoder_->dimension());  // the last layer's comes first
+  } else {
+    SAIN_ASSIGN_OR_RETURN(features, hidden_(text));
   }
-  SAIN_ASSIGN_OR_RETURN(const std::vector<float> hidden, hidden_(text));
-  append(hidden);
-  append(ngram_features(text, kNgramSize));
+  const std::vector<float> ngrams = ngram_features(text, kNgramSize);
+  features.insert(features.end(), ngrams.begin(), ngrams.end());
   return features;
 }
 

@@ -12,10 +12,10 @@
 
 namespace sain::router {
 
-/// A part of a vector of features that is standardised and brought to unit length on its own, and then weighted.
+/// A part of a vector of features that is centred and brought to unit length on its own.
 struct FeatureView {
   uint32_t size = 0;
-  float weight = 1;
+  float weight = 1;  // of its cosine in the mean of all views
 
   bool operator==(const FeatureView&) const = default;
 };
@@ -25,13 +25,14 @@ struct FeatureView {
 /// number of runs. They know names and spelling, which the other views blur.
 std::vector<float> ngram_features(std::string_view text, uint32_t size);
 
-/// The mean hidden state of the assistant over the text.
+/// The mean hidden state of the assistant over the text. The way to classify where there is no encoder, whose
+/// embeddings know more: beside them it adds nothing.
 using HiddenState = std::function<Result<std::vector<float>>(std::string_view text)>;
 
 /// Used by one thread at a time.
 class FeatureExtractor {
  public:
-  /// `hidden_size` is the length of what `hidden` gives; without an encoder its view is left out.
+  /// `hidden_size` is the length of what `hidden` gives, which is asked only without an encoder.
   FeatureExtractor(HiddenState hidden, uint32_t hidden_size, std::optional<engine::Encoder> encoder);
 
   const std::vector<FeatureView>& views() const { return views_; }
@@ -45,6 +46,7 @@ class FeatureExtractor {
  private:
   HiddenState hidden_;
   std::optional<engine::Encoder> encoder_;
+  std::vector<uint32_t> layers_;  // of the encoder, whose embeddings are views
   std::vector<FeatureView> views_;
 };
 

@@ -25,6 +25,7 @@ std::optional<SpecialistId> RegistrySnapshot::find(std::string_view name) const 
 Registry::Registry(const Config& config) {
   members_.push_back(config.assistant);
   members_.insert(members_.end(), config.specialists.begin(), config.specialists.end());
+  background_ = config.routing.background;
   snapshot_.assistant_name = config.assistant.name;
   for (size_t i = 0; i < members_.size(); ++i) {
     snapshot_.names.push_back(i == 0 ? "assistant" : members_[i].name);

@@ -37,9 +37,11 @@ class Registry {
   const RegistrySnapshot& snapshot() const { return snapshot_; }
   const MemberConfig& member(SpecialistId id) const { return members_[index(id)]; }
   size_t size() const { return members_.size(); }
+  const std::vector<std::string>& background() const { return background_; }  // see RoutingConfig
 
  private:
   std::vector<MemberConfig> members_;
+  std::vector<std::string> background_;
   RegistrySnapshot snapshot_;
 };
 

@@ -1,9 +1,8 @@
 // The file of a RouteHead, little-endian:
-//   8 bytes "SAINHEAD", u32 version, u32 n_intents, u32 n_views, u32 n_neighbours, u32 n_quantiles, f64 temperature,
-//   f64 gate_weights[2], 32 bytes key, {u32 size, f32 weight} of each view, whose sizes sum to n_features,
-//   f32 mean[n_features], inverse_deviation[n_features], weights[n_intents * n_features], bias[n_intents],
-//   neighbours[n_neighbours * the first view's size], f64 quantiles[n_quantiles],
-//   32 bytes BLAKE2b of all that stands before.
+//   8 bytes "SAINHEAD", u32 version, u32 n_intents, u32 n_views, u32 n_rows, u32 n_known, u32 n_quantiles,
+//   f64 temperature, f64 gate scale[2], 32 bytes key, {u32 size, f32 weight} of each view, whose sizes sum to
+//   n_features, f32 mean[n_features], rows[n_rows * n_features], coefficients[n_rows * (n_intents + 1)], f64
+//   quantiles[n_quantiles], 32 bytes BLAKE2b of all that stands before.
 #include <sodium.h>
 
 #include <algorithm>
@@ -24,9 +23,9 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "the file holds the machine's own numbers");
 
 constexpr std::string_view kMagic = "SAINHEAD";
-constexpr uint32_t kVersion = 2;
+constexpr uint32_t kVersion = 3;
 constexpr size_t kDigestBytes = 32;
-constexpr size_t kHeaderBytes = 8 + 5 * 4 + 8 + 2 * 8 + 32;
+constexpr size_t kHeaderBytes = 8 + 6 * 4 + 8 + 2 * 8 + 32;
 constexpr size_t kMaxViews = 16;
 constexpr uint64_t kMaxBytes = uint64_t{1} << 30;
 
@@ -68,20 +67,19 @@ std::array<unsigned char, kDigestBytes> digest(std::string_view bytes) {
 Status RouteHead::save(const std::filesystem::path& path, const HeadKey& key) const {
   std::string out(kMagic);
   append(out, kVersion);
-  append(out, n_intents());
+  append(out, n_intents_);
   append(out, static_cast<uint32_t>(views_.size()));
-  append(out, static_cast<uint32_t>(views_.empty() ? 0 : neighbours_.size() / views_.front().size));
-  append(out, static_cast<uint32_t>(gate_quantiles_.size()));
+  append(out, n_rows());
+  append(out, n_known_);
+  append(out, static_cast<uint32_t>(quantiles_.size()));
   append(out, temperature_);
-  append(out, gate_weights_);
+  append(out, gate_);
   append(out, key);
   append(out, views_);
   append(out, mean_);
-  append(out, inverse_deviation_);
-  append(out, weights_);
-  append(out, bias_);
-  append(out, neighbours_);
-  append(out, gate_quantiles_);
+  append(out, rows_);
+  append(out, coefficients_);
+  append(out, quantiles_);
   append(out, digest(out));
   std::error_code error;
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
@@ -116,33 +114,35 @@ Result<RouteHead> RouteHead::load(const std::filesystem::path& path, const HeadK
     return corrupt("its checksum does not match its content");
 
   RouteHead head;
-  const size_t n_intents = take<uint32_t>(in), n_views = take<uint32_t>(in), n_neighbours = take<uint32_t>(in),
-               n_quantiles = take<uint32_t>(in);
+  head.n_intents_ = take<uint32_t>(in);
+  const size_t n_views = take<uint32_t>(in), n_rows = take<uint32_t>(in);
+  head.n_known_ = take<uint32_t>(in);
+  const size_t n_quantiles = take<uint32_t>(in);
   head.temperature_ = take<double>(in);
-  head.gate_weights_ = take<std::array<double, 2>>(in);
+  head.gate_ = take<GateScale>(in);
   const auto found_key = take<HeadKey>(in);
-  if (n_intents == 0 || n_views == 0 || n_views > kMaxViews || !(head.temperature_ > 0) ||
-      in.size() - kDigestBytes < n_views * sizeof(FeatureView))
-    return corrupt(fmt::format("a head does not have {} intents, {} views, temperature {}", n_intents, n_views,
-                               head.temperature_));
+  if (n_views == 0 || n_views > kMaxViews || in.size() - kDigestBytes < n_views * sizeof(FeatureView))
+    return corrupt(fmt::format("a head does not have {} views", n_views));
   head.views_ = take_vector<FeatureView>(in, n_views);
   size_t n_features = 0;
   for (const FeatureView& view : head.views_) n_features += view.size;
+  const size_t n_intents = head.n_intents_;
   constexpr size_t kMost = kMaxBytes / sizeof(float);  // so that no product below runs over
-  if (std::max({n_features, n_intents, n_neighbours, n_quantiles}) > kMost ||
-      n_features * (2 + n_intents) + n_intents + head.views_[0].size * n_neighbours + 2 * n_quantiles !=
+  if (std::max({n_features, n_intents, n_rows, n_quantiles}) > kMost ||
+      n_features * (1 + n_rows) + n_rows * (n_intents + 1) + 2 * n_quantiles !=
           (in.size() - kDigestBytes) / sizeof(float))
     return corrupt(fmt::format("its size does not fit {} intents of {} features", n_intents, n_features));
-  if (head.views_[0].size == 0 || n_neighbours == 0) return corrupt("its first view is empty");
+  if (n_intents == 0 || n_quantiles == 0 || head.n_known_ == 0 || head.n_known_ > n_rows || head.views_[0].size == 0 ||
+      !(head.temperature_ > 0))
+    return corrupt(fmt::format("{} intents, {} of {} rows, temperature {} do not make a head", n_intents, head.n_known_,
+                               n_rows, head.temperature_));
   if (found_key != key)
     return make_error(ErrorCode::kInvalidArgument, "{}: was trained for another assistant or other examples",
                       path.string());
   head.mean_ = take_vector<float>(in, n_features);
-  head.inverse_deviation_ = take_vector<float>(in, n_features);
-  head.weights_ = take_vector<float>(in, n_intents * n_features);
-  head.bias_ = take_vector<float>(in, n_intents);
-  head.neighbours_ = take_vector<float>(in, n_neighbours * head.views_[0].size);
-  head.gate_quantiles_ = take_vector<double>(in, n_quantiles);
+  head.rows_ = take_vector<float>(in, n_rows * n_features);
+  head.coefficients_ = take_vector<float>(in, n_rows * (n_intents + 1));
+  head.quantiles_ = take_vector<double>(in, n_quantiles);
   return head;
 }
 

@@ -11,8 +11,6 @@
 #include <numeric>
 #include <random>
 
-#include "router/lbfgs.h"
-
 namespace sain::router {
 namespace {
 
@@ -40,19 +38,6 @@ HeadExamples clouds(uint32_t n_intents, uint32_t n_features, uint32_t n_each, do
 
 std::span<const float> row(const HeadExamples& examples, size_t i) {
   return std::span(examples.features).subspan(i * examples.n_features(), examples.n_features());
-}
-
-TEST(LbfgsTest, FindsTheMinimumOfRosenbrock) {
-  std::vector<double> x = {-1.2, 1};
-  const auto rosenbrock = [](std::span<const double> p, std::span<double> gradient) {
-    const double a = 1 - p[0], b = p[1] - p[0] * p[0];
-    gradient[0] = -2 * a - 400 * p[0] * b;
-    gradient[1] = 200 * b;
-    return a * a + 100 * b * b;
-  };
-  EXPECT_LT(minimize(rosenbrock, x, {.max_iterations = 200, .tolerance = 1e-8}), 1e-12);
-  EXPECT_NEAR(x[0], 1, 1e-5);
-  EXPECT_NEAR(x[1], 1, 1e-5);
 }
 
 TEST(RouteHeadTest, LearnsSeparableIntents) {
@@ -86,7 +71,7 @@ TEST(RouteHeadTest, CalibratedConfidenceIsNearTheShareThatIsRight) {
   }
   const double n = static_cast<double>(held_out.labels.size());
   EXPECT_LT(right / n, 0.95);
-  EXPECT_NEAR(confidence / n, right / n, 0.07);
+  EXPECT_NEAR(confidence / n, right / n, 0.1);
 }
 
 TEST(RouteHeadTest, WhatIsLikeNoExampleIsUnfamiliar) {
@@ -106,6 +91,35 @@ TEST(RouteHeadTest, WhatIsLikeNoExampleIsUnfamiliar) {
   }
 }
 
+TEST(RouteHeadTest, BackgroundIsUnfamiliarUnlessItIsLikeTheExamples) {
+  // The intents are six of eight clouds; the seventh is the background, and so is a part of the first by mistake.
+  const HeadExamples all = clouds(8, 32, 20, 1.0, 7), others = clouds(8, 32, 20, 1.0, 8);
+  const auto of_cloud = [](const HeadExamples& from, uint32_t cloud, size_t i) { return row(from, cloud * 20 + i); };
+  HeadExamples examples{.views = all.views, .n_intents = 6, .intent_group = {0, 0, 1, 1, 2, 2}};
+  const auto add = [&examples](std::span<const float> features, uint32_t label) {
+    examples.features.insert(examples.features.end(), features.begin(), features.end());
+    examples.labels.push_back(label);
+  };
+  for (uint32_t k = 0; k < 6; ++k)
+    for (size_t i = 0; i < 20; ++i) add(of_cloud(all, k, i), k);
+  const auto without = RouteHead::train(examples);
+  for (size_t i = 0; i < 20; ++i) add(of_cloud(all, 6, i), 6);
+  for (size_t i = 0; i < 10; ++i) add(of_cloud(others, 0, i), 6);
+  const auto head = RouteHead::train(examples);
+  ASSERT_TRUE(without && head);
+  EXPECT_EQ(without->n_background(), 0u);
+  EXPECT_GE(head->n_background(), 18u);
+  EXPECT_LE(head->n_background(), 22u) << "what is like the first cloud is no background";
+  double more = 0, known = 0;
+  for (size_t i = 0; i < 20; ++i) {
+    more +=
+        without->classify(of_cloud(others, 6, i))->familiarity - head->classify(of_cloud(others, 6, i))->familiarity;
+    known += head->classify(of_cloud(others, 1, i))->familiarity / 20;
+  }
+  EXPECT_GE(more, 0);
+  EXPECT_GT(known, 0.3);
+}
+
 TEST(RouteHeadTest, ViewsHaveTheirWeights) {
   // The second view tells the two intents apart, the first is noise that is a thousand times as large.
   HeadExamples examples{.views = {{4, 0.1F}, {2, 1}}, .n_intents = 2, .intent_group = {0, 1}};
@@ -117,8 +131,8 @@ TEST(RouteHeadTest, ViewsHaveTheirWeights) {
     out.push_back(normal(random) * 0.1F);
   };
   for (uint32_t i = 0; i < 40; ++i) {
-    add(examples.features, i % 2);
-    examples.labels.push_back(i % 2);
+    add(examples.features, i / 20);
+    examples.labels.push_back(i / 20);
   }
   const auto head = RouteHead::train(examples);
   ASSERT_TRUE(head) << head.error().message;
@@ -150,8 +164,11 @@ TEST(RouteHeadTest, ConstantFeaturesAndSingleExamplesAreFine) {
 TEST(RouteHeadTest, RefusesBadExamples) {
   EXPECT_FALSE(RouteHead::train({}));
   HeadExamples examples = clouds(2, 4, 3, 1, 1);
-  examples.labels[0] = 2;
-  EXPECT_THAT(RouteHead::train(examples).error().message, HasSubstr("label 2 is not below 2"));
+  examples.labels[5] = 3;
+  EXPECT_THAT(RouteHead::train(examples).error().message, HasSubstr("label 3 is not at most 2"));
+  examples = clouds(2, 4, 3, 1, 1);
+  std::swap(examples.labels[0], examples.labels[5]);
+  EXPECT_THAT(RouteHead::train(examples).error().message, HasSubstr("not in order"));
   examples = clouds(2, 4, 3, 1, 1);
   examples.features[1] = NAN;
   EXPECT_THAT(RouteHead::train(examples).error().message, HasSubstr("not finite"));

@@ -66,11 +66,9 @@ Result<int> train(const Options& options) {
   SAIN_RETURN_IF_ERROR(chat->prepare(observer, interrupt.token()));
   const router::RouteHead& head = chat->classifier().head();
   if (options.json) {
-    const nlohmann::ordered_json json = {{"intents", head.n_intents()},
-                                         {"features", head.n_features()},
-                                         {"temperature", head.temperature()},
-                                         {"file", chat->head_file().string()},
-                                         {"seconds", seconds}};
+    const nlohmann::ordered_json json = {{"intents", head.n_intents()},        {"features", head.n_features()},
+                                         {"background", head.n_background()},  {"temperature", head.temperature()},
+                                         {"file", chat->head_file().string()}, {"seconds", seconds}};
     fmt::print("{}\n", to_line(json));
   } else {
     fmt::print("{} intents of {} features in {:.1f} s, temperature {:.2f}: {}\n", head.n_intents(), head.n_features(),

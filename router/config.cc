@@ -12,6 +12,7 @@ namespace {
 
 constexpr int64_t kMaxContext = int64_t{1} << 20;
 constexpr size_t kMaxSpecialists = 64;
+constexpr int64_t kMaxSeconds = 86400;
 constexpr size_t kMaxExamples = 8000;  // of one configuration: bounds time and memory of a training
 constexpr size_t kMaxExampleBytes = 4096;
 
@@ -171,6 +172,7 @@ void read_tables(TomlReader& root, const std::string& file, const ReadFile& read
     reader.integer("budget_mib", 1, kMaxMib, budget_mib);
     config.memory_budget_bytes = budget_mib << 20;
     reader.boolean("unload_after_answer", config.unload_after_answer);
+    reader.boolean("prefetch", config.prefetch);
     root.fail(reader.finish());
   }
   if (const toml::table* table = root.table("routing")) {
@@ -178,6 +180,10 @@ void read_tables(TomlReader& root, const std::string& file, const ReadFile& read
     reader.integer("layer", 1, 1024, config.routing.layer);
     reader.number("threshold", 0, 1, config.routing.threshold);
     reader.number("familiarity", 0, 1, config.routing.familiarity);
+    reader.number("stickiness", 1, 1000, config.routing.stickiness);
+    reader.integer("talk_after_ms", 0, kMaxSeconds * 1000, config.talk_after_ms);
+    reader.integer("load_timeout_s", 1, kMaxSeconds, config.load_timeout_s);
+    reader.integer("answer_timeout_s", 1, kMaxSeconds, config.answer_timeout_s);
     reader.string("encoder", config.routing.encoder);
     read_background(reader, file, read_file, config.routing.background);
     reader.string("evaluation", config.routing.evaluation);

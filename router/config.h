@@ -46,6 +46,7 @@ struct RoutingConfig {
   uint32_t layer = 6;      // the assistant's layers that a request passes before its state is classified
   double threshold = 0.6;  // a specialist needs this confidence, else the assistant answers,
   double familiarity = 0;  // and a request this much of it, see Classification
+  double stickiness = 2;   // by this factor the odds of whoever answered last are better
   std::string encoder;     // a model that embeds requests, beside the assistant; a file or a name; may be empty
   std::vector<std::string> background = {};  // requests that belong to nobody, so that others like them are told apart
   std::string evaluation;  // labelled requests for `sain route eval`; a file beside the configuration, may be empty
@@ -58,7 +59,11 @@ struct Config {
   std::vector<MemberConfig> specialists;
   RoutingConfig routing;
   uint64_t memory_budget_bytes = uint64_t{8} << 30;  // of weights and KV caches together
-  bool unload_after_answer = true;                   // a specialist's memory goes back at once
+  bool unload_after_answer = false;                  // a specialist's memory goes back at once, not when it is needed
+  bool prefetch = true;                              // the specialist that is likely to be next is loaded ahead
+  uint32_t talk_after_ms = 1000;                     // of loading: then the assistant says something; 0: it is silent
+  uint32_t load_timeout_s = 120;                     // for a specialist; then another member answers
+  uint32_t answer_timeout_s = 60;                    // for the first token of one
   uint32_t context_length = 4096;                    // tokens, for every member
   ConversationPolicy context_policy = ConversationPolicy::kCompact;
   unsigned threads = 0;  // 0: one a physical core

@@ -1,6 +1,10 @@
 #include "router/coordinator.h"
 
-#include <chrono>
+#include <algorithm>
+#include <condition_variable>
+#include <thread>
+
+#include "router/answer_check.h"
 
 namespace sain::router {
 namespace {
@@ -15,17 +19,57 @@ bool is_blank(std::string_view text) {
   return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
 }
 
-/// Passes text on as events, and notes when the first came.
+/// Asks to stop when the caller does, or when the time is over before it is told that there is no hurry any more.
+class Deadline {
+ public:
+  Deadline(const std::stop_token& caller, std::chrono::milliseconds timeout)
+      : forward_(caller, [this] { stop_.request_stop(); }), timer_([this, timeout](const std::stop_token& end) {
+          std::unique_lock lock(mutex_);
+          if (changed_.wait_for(lock, end, timeout, [this] { return is_met_; }) || end.stop_requested()) return;
+          is_over_ = true;
+          stop_.request_stop();
+        }) {}
+
+  void meet() {
+    const std::lock_guard lock(mutex_);
+    is_met_ = true;
+    changed_.notify_all();
+  }
+  bool is_over() const {
+    const std::lock_guard lock(mutex_);
+    return is_over_;
+  }
+  std::stop_token token() const { return stop_.get_token(); }
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable_any changed_;
+  bool is_met_ = false, is_over_ = false;
+  std::stop_source stop_;
+  std::stop_callback<std::function<void()>> forward_;
+  std::jthread timer_;
+};
+
+/// Passes text on as events, and notes when the first came. Holds back what may be the beginning of a refusal.
 class TokenForwarder : public engine::TokenSink {
  public:
-  TokenForwarder(SpecialistId by, const EventSink& sink, Clock::time_point start, RequestTimings& timings)
-      : by_(by), sink_(sink), start_(start), timings_(timings) {}
+  TokenForwarder(SpecialistId by, const EventSink& sink, Clock::time_point start, RequestTimings& timings,
+                 Deadline* deadline)
+      : by_(by), sink_(sink), start_(start), timings_(timings), deadline_(deadline) {}
 
   void on_text(std::string_view text) override {
     if (text.empty()) return;
+    if (deadline_ != nullptr) deadline_->meet();
+    held_ += text;
+    if (by_ == kAssistant || !may_become_refusal(held_)) flush();
+  }
+
+  /// What is held after all.
+  void flush() {
+    if (held_.empty()) return;
     if (!has_text_) timings_.first_token_ms = ms_since(start_);
     has_text_ = true;
-    sink_(TokenEvent{by_, std::string(text)});
+    sink_(TokenEvent{by_, std::exchange(held_, {})});
   }
 
  private:
@@ -33,110 +77,262 @@ class TokenForwarder : public engine::TokenSink {
   const EventSink& sink_;
   Clock::time_point start_;
   RequestTimings& timings_;
+  Deadline* deadline_;
+  std::string held_;
   bool has_text_ = false;
 };
 
-void add(RequestTimings& sum, const RequestTimings& timings) {
-  sum.route_ms += timings.route_ms;
-  sum.load_ms += timings.load_ms;
-  sum.first_token_ms += timings.first_token_ms;
-  sum.total_ms += timings.total_ms;
-  sum.prefill_tokens += timings.prefill_tokens;
-  sum.decode_tokens += timings.decode_tokens;
-}
+/// Text as what the assistant says meanwhile.
+class TalkForwarder : public engine::TokenSink {
+ public:
+  TalkForwarder(SpecialistId about, std::function<void(const StatusEvent&)> tell)
+      : about_(about), tell_(std::move(tell)) {}
+  void on_text(std::string_view text) override {
+    if (!text.empty()) tell_({StatusEvent::Kind::kTalking, about_, 0, std::string(text)});
+  }
+
+ private:
+  SpecialistId about_;
+  std::function<void(const StatusEvent&)> tell_;
+};
 
 }  // namespace
 
 struct Coordinator::Request {
+  Conversation& conversation;
   std::string text;
+  RequestOptions options;
   const EventSink& sink;
   std::stop_token stop;
   Clock::time_point start = Clock::now();
   RequestTimings timings = {};
 };
 
-RouteDecision Coordinator::route(std::string_view request) const {
+Coordinator::Coordinator(const Registry& registry, Residency& residency, Transitions& transitions,
+                         CoordinatorOptions options, CoordinatorParts parts)
+    : registry_(registry),
+      residency_(residency),
+      transitions_(transitions),
+      options_(options),
+      parts_(std::move(parts)) {
+  metrics_.n_answers.resize(registry.size());
+}
+
+RouteDecision Coordinator::route(std::string_view text, const Conversation& conversation, Mode mode) const {
+  RouteRequest request{.text = text, .mode = mode};
+  if (const auto& turns = conversation.context.turns(); !turns.empty()) request.current = turns.back().by;
   // An explicit @name needs no classification.
-  RouteDecision decision = decide({request, {}}, registry_.snapshot(), policy_);
+  RouteDecision decision = decide(request, registry_.snapshot(), options_.policy);
   if (decision.cause == RouteCause::kExplicit) return decision;
-  auto classification = parts_.classify(request);
+  auto classification = parts_.classify(text);
   if (!classification) {
     decision.reason = fmt::format("routing failed ({}): the assistant answers", classification.error().message);
     return decision;
   }
-  return decide({request, *std::move(classification)}, registry_.snapshot(), policy_);
+  request.classification = *std::move(classification);
+  return decide(request, registry_.snapshot(), options_.policy);
 }
 
-Status Coordinator::handle(std::string_view text, const EventSink& sink, std::stop_token stop) {
-  ++metrics_.n_requests;
-  Request request{.text = {}, .sink = sink, .stop = std::move(stop)};
-  RouteDecision decision = route(text);
+Status Coordinator::handle(Conversation& conversation, std::string_view text, const RequestOptions& options,
+                           const EventSink& sink, std::stop_token stop) {
+  count([](Metrics& m) { ++m.n_requests; });
+  Request request{.conversation = conversation, .text = {}, .options = options, .sink = sink, .stop = std::move(stop)};
+  const RouteDecision decision = route(text, conversation, options.mode);
   request.text = decision.request;
   request.timings.route_ms = ms_since(request.start);
-  const SpecialistId target = decision.target;
-  sink(RouteEvent{std::move(decision)});
+  sink(RouteEvent{decision});
 
-  if (target != kAssistant) {
-    sink(StatusEvent{StatusEvent::Kind::kAcknowledged, target, 0,
-                     fmt::format("Let me bring in the {} specialist.", registry_.snapshot().names[index(target)])});
-    auto answer = try_member(target, request);
-    const bool is_stopped = request.stop.stop_requested();
-    if (answer && (is_stopped || !is_blank(answer->text))) return finish(target, *std::move(answer), request), Status();
-    if (is_stopped) return finish(target, {.finish_reason = engine::FinishReason::kCancelled}, request), Status();
-    fall_back(target, answer ? "it gave no answer" : answer.error().message, request);
+  std::vector<SpecialistId> members = {decision.target};
+  if (decision.second_best) members.push_back(*decision.second_best);
+  if (members.back() != kAssistant) members.push_back(kAssistant);
+  for (size_t i = 0; i < members.size(); ++i) {
+    const SpecialistId id = members[i];
+    if (id != kAssistant)
+      sink(StatusEvent{StatusEvent::Kind::kAcknowledged, id, 0,
+                       fmt::format("Let me bring in the {} specialist.", registry_.snapshot().names[index(id)])});
+    auto answer = try_member(id, request);
+    if (request.stop.stop_requested()) {
+      if (!answer) answer = Answer{.finish_reason = engine::FinishReason::kCancelled};
+      return finish(id, *std::move(answer), request), Status();
+    }
+    if (answer && !is_blank(answer->text)) return finish(id, *std::move(answer), request), Status();
+    if (id != kAssistant) {
+      fall_back(id, members[i + 1], answer ? "it gave no answer" : answer.error().message, request);
+    } else if (!answer) {
+      count([](Metrics& m) { ++m.n_errors; });
+      sink(ErrorEvent{answer.error()});
+      return std::move(answer).error();
+    } else {
+      answer->text = "I am sorry, I have no answer to that.";
+      sink(TokenEvent{kAssistant, answer->text});
+      finish(kAssistant, *std::move(answer), request);
+    }
   }
-  auto answer = try_member(kAssistant, request);
-  if (!answer && request.stop.stop_requested()) answer = Answer{.finish_reason = engine::FinishReason::kCancelled};
-  if (!answer) {
-    ++metrics_.n_errors;
-    sink(ErrorEvent{answer.error()});
-    return std::move(answer).error();
-  }
-  if (is_blank(answer->text) && answer->finish_reason != engine::FinishReason::kCancelled) {
-    answer->text = "I am sorry, I have no answer to that.";
-    sink(TokenEvent{kAssistant, answer->text});
-  }
-  finish(kAssistant, *std::move(answer), request);
   return {};
 }
 
 /// Leases the member's model for as long as it answers.
 Result<Answer> Coordinator::try_member(SpecialistId id, Request& request) {
   const Clock::time_point load_start = Clock::now();
-  const StatusSink status = [&request](const StatusEvent& event) { request.sink(event); };
-  auto lease = residency_.acquire(id, {.status = id == kAssistant ? StatusSink() : status, .stop = request.stop});
+  auto lease = bring_in(id, request);
   if (!lease) {
-    if (lease.error().code != ErrorCode::kCancelled) ++metrics_.n_load_failures;
+    if (lease.error().code != ErrorCode::kCancelled) count([](Metrics& m) { ++m.n_load_failures; });
     return std::move(lease).error();
   }
   request.timings.load_ms = ms_since(load_start);
-  TokenForwarder forwarder(id, request.sink, request.start, request.timings);
-  const Forgetting before = context_.forgetting();
-  auto answer = parts_.answer(id, *lease, context_, request.text, request.stop, status, forwarder);
-  if (context_.forgetting() > before) request.sink(ForgetEvent{context_.forgetting(), context_.forgetting_text()});
-  if (!request.stop.stop_requested() && (!answer || is_blank(answer->text))) ++metrics_.n_answer_failures;
+  const Forgetting before = request.conversation.context.forgetting();
+  auto answer = this->answer(id, *lease, request);
+  const ContextManager& context = request.conversation.context;
+  if (context.forgetting() > before) request.sink(ForgetEvent{context.forgetting(), context.forgetting_text()});
+  if (!request.stop.stop_requested() && (!answer || is_blank(answer->text)))
+    count([](Metrics& m) { ++m.n_answer_failures; });
   return answer;
 }
 
-void Coordinator::fall_back(SpecialistId from, const std::string& reason, Request& request) {
-  ++metrics_.n_fallbacks;
-  const std::string& name = registry_.snapshot().names[index(from)];
-  request.sink(
-      FallbackEvent{from, reason, fmt::format("The {} specialist could not answer, so I will try myself.", name)});
+/// Waits for the lease. When that takes long the assistant talks meanwhile: then the wait is another thread's, and what
+/// it has to tell comes between two words.
+Result<ModelLease> Coordinator::bring_in(SpecialistId id, Request& request) {
+  AcquireOptions acquire{.status = [&request](const StatusEvent& event) { request.sink(event); },
+                         .stop = request.stop,
+                         .priority = request.options.priority,
+                         .timeout = options_.load_timeout};
+  if (id == kAssistant) acquire.status = {};
+  if (id == kAssistant || !parts_.talk || options_.talk_after.count() == 0 || residency_.is_loaded(id))
+    return residency_.acquire(id, acquire);
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<StatusEvent> events;
+  std::optional<Result<ModelLease>> lease;
+  std::stop_source end_of_talk;
+  const std::stop_callback forward(request.stop, [&end_of_talk] { end_of_talk.request_stop(); });
+  acquire.status = [&](const StatusEvent& event) {
+    const std::lock_guard lock(mutex);
+    events.push_back(event);
+    changed.notify_all();
+  };
+  const std::jthread waiter([&] {
+    auto result = residency_.acquire(id, acquire);
+    const std::lock_guard lock(mutex);
+    lease = std::move(result);
+    end_of_talk.request_stop();
+    changed.notify_all();
+  });
+  const auto tell = [&] {  // what has come
+    std::deque<StatusEvent> come;
+    {
+      const std::lock_guard lock(mutex);
+      come.swap(events);
+    }
+    for (const StatusEvent& event : come) request.sink(event);
+  };
+  const auto talk_at = Clock::now() + options_.talk_after;
+  bool has_talked = false;
+  for (;;) {
+    tell();
+    std::unique_lock lock(mutex);
+    if (lease && events.empty()) return std::move(*lease);
+    const auto has_news = [&] { return lease || !events.empty(); };
+    if (has_talked) {
+      changed.wait(lock, has_news);
+    } else if (!changed.wait_until(lock, talk_at, has_news)) {
+      lock.unlock();
+      has_talked = true;
+      TalkForwarder talk(id, [&](const StatusEvent& event) {
+        tell();
+        request.sink(event);
+      });
+      parts_.talk(id, request.text, end_of_talk.get_token(), talk);
+    }
+  }
+}
+
+/// A refusal is a failure, and so is a specialist that has not begun in time.
+Result<Answer> Coordinator::answer(SpecialistId id, const ModelLease& lease, Request& request) {
+  std::optional<Deadline> deadline;
+  if (id != kAssistant) deadline.emplace(request.stop, options_.answer_timeout);
+  TokenForwarder forwarder(id, request.sink, request.start, request.timings, deadline ? &*deadline : nullptr);
+  auto answer = parts_.answer(id, lease, request.conversation, request.text,
+                              deadline ? deadline->token() : request.stop, request.sink, forwarder);
+  if (deadline && deadline->is_over())
+    return make_error(ErrorCode::kResourceExhausted, "it had not begun after {} s",
+                      std::chrono::duration<double>(options_.answer_timeout).count());
+  if (answer && id != kAssistant && is_refusal(answer->text))
+    return make_error(ErrorCode::kUnsupported, "it refused to answer");
+  forwarder.flush();
+  return answer;
+}
+
+void Coordinator::fall_back(SpecialistId from, SpecialistId to, const std::string& reason, Request& request) {
+  count([](Metrics& m) { ++m.n_fallbacks; });
+  const std::vector<std::string>& names = registry_.snapshot().names;
+  request.sink(FallbackEvent{
+      from, to, reason,
+      to == kAssistant ? fmt::format("The {} specialist could not answer, so I will try myself.", names[index(from)])
+                       : fmt::format("The {} specialist could not answer, so the {} specialist will try.",
+                                     names[index(from)], names[index(to)])});
 }
 
 void Coordinator::finish(SpecialistId by, Answer answer, Request& request) {
   request.timings.total_ms = ms_since(request.start);
   request.timings.prefill_tokens = answer.timings.prefill_tokens;
   request.timings.decode_tokens = answer.timings.decode_tokens;
-  add(metrics_.sum, request.timings);
-  if (answer.finish_reason == engine::FinishReason::kCancelled) {
-    ++metrics_.n_cancelled;
-  } else {
-    ++metrics_.n_answers[index(by)];
+  const bool is_cancelled = answer.finish_reason == engine::FinishReason::kCancelled;
+  count([&](Metrics& m) {
+    m.add(request.timings);
+    ++(is_cancelled ? m.n_cancelled : m.n_answers[index(by)]);
+  });
+  if (!is_blank(answer.text)) {
+    if (!is_cancelled) transitions_.record(history(request.conversation), registry_.snapshot().names[index(by)]);
+    request.conversation.context.record({request.text, std::move(answer.text), by});
   }
-  if (!is_blank(answer.text)) context_.record({request.text, std::move(answer.text), by});
   request.sink(DoneEvent{by, answer.finish_reason, answer.n_dropped_turns, answer.context, request.timings});
+  look_ahead(request.conversation);
+}
+
+/// Tells the residency who is likely to be needed next in the conversations that go on, and has the likeliest loaded.
+void Coordinator::look_ahead(const Conversation& conversation) {
+  constexpr size_t kMostConversations = 16;
+  constexpr double kWorthLoading = 0.1;
+  const std::vector<double> next = transitions_.next(history(conversation), registry_.snapshot().names);
+  std::vector<double> forecast(registry_.size(), 0.0);
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(forecasts_, [&](const auto& forecast_of) { return forecast_of.first == conversation.id; });
+    forecasts_.emplace_back(conversation.id, next);
+    if (forecasts_.size() > kMostConversations) forecasts_.pop_front();
+    for (const auto& [id, p] : forecasts_)
+      for (size_t i = 0; i < p.size(); ++i) forecast[i] += p[i] / static_cast<double>(forecasts_.size());
+  }
+  residency_.set_forecast(forecast);
+  if (!options_.prefetch) return;
+  std::vector<SpecialistId> order;
+  for (size_t i = 1; i < next.size(); ++i)
+    if (next[i] >= kWorthLoading) order.push_back(SpecialistId(i));
+  std::ranges::sort(order, std::greater<>(), [&](SpecialistId id) { return next[index(id)]; });
+  for (const SpecialistId id : order)
+    if (!residency_.is_loaded(id)) {
+      residency_.prefetch(id);
+      break;
+    }
+}
+
+/// The names of those who answered, oldest first.
+std::vector<std::string> Coordinator::history(const Conversation& conversation) const {
+  std::vector<std::string> names;
+  for (const Turn& turn : conversation.context.turns())
+    if (turn.request != kSummaryRequest) names.push_back(registry_.snapshot().names[index(turn.by)]);
+  return names;
+}
+
+Metrics Coordinator::metrics() const {
+  const std::lock_guard lock(mutex_);
+  return metrics_;
+}
+
+void Coordinator::count(const std::function<void(Metrics&)>& change) {
+  const std::lock_guard lock(mutex_);
+  change(metrics_);
 }
 
 }  // namespace sain::router

@@ -1,7 +1,11 @@
 // One request from text to answer: route, bring in the specialist, let it answer, fall back if anything fails.
 #pragma once
 
+#include <chrono>
+#include <deque>
 #include <functional>
+#include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -9,12 +13,13 @@
 
 #include "engine/session.h"
 #include "formats/result.h"
-#include "router/context_manager.h"
+#include "router/conversation.h"
 #include "router/events.h"
 #include "router/metrics.h"
 #include "router/registry.h"
 #include "router/residency.h"
 #include "router/route_policy.h"
+#include "router/transitions.h"
 
 namespace sain::router {
 
@@ -26,48 +31,73 @@ struct Answer {
   engine::Timings timings = {};
 };
 
-/// What a Coordinator works with; tests put their own here.
+/// What a Coordinator works with; tests put their own here. Called by several threads at once.
 struct CoordinatorParts {
   std::function<Result<Classification>(std::string_view text)> classify;
-  /// The answer of a member whose model is leased. Makes room in `context`, and says there what that has cost.
-  std::function<Result<Answer>(SpecialistId id, const ModelLease& lease, ContextManager& context,
-                               std::string_view request, std::stop_token stop, const StatusSink& status,
+  /// The answer of a member whose model is leased. Makes room in the conversation, and says there what that has cost.
+  /// Tells of a summary and of the handoff.
+  std::function<Result<Answer>(SpecialistId id, const ModelLease& lease, Conversation& conversation,
+                               std::string_view request, std::stop_token stop, const EventSink& events,
                                engine::TokenSink& sink)>
       answer;
+  /// A sentence of the assistant about a request whose specialist is being loaded. May be empty.
+  std::function<void(SpecialistId specialist, std::string_view request, std::stop_token stop, engine::TokenSink& sink)>
+      talk = {};
 };
 
-/// Handles one request at a time. Registry and residency must outlive it.
+struct CoordinatorOptions {
+  RoutePolicy policy = {};
+  bool prefetch = false;
+  std::chrono::milliseconds talk_after{0};  // of loading; 0: silent
+  std::chrono::milliseconds load_timeout = std::chrono::minutes(2);
+  std::chrono::milliseconds answer_timeout = std::chrono::minutes(1);  // for the first token of a specialist
+};
+
+struct RequestOptions {
+  Mode mode = Mode::kAuto;
+  Priority priority = Priority::kInteractive;
+};
+
+/// Thread-safe: several conversations at once, each one of one thread at a time. Registry, residency and transitions
+/// must outlive it.
 class Coordinator {
  public:
-  Coordinator(const Registry& registry, Residency& residency, RoutePolicy policy, CoordinatorParts parts)
-      : registry_(registry), residency_(residency), policy_(policy), parts_(std::move(parts)) {
-    metrics_.n_answers.resize(registry.size());
-  }
+  Coordinator(const Registry& registry, Residency& residency, Transitions& transitions, CoordinatorOptions options,
+              CoordinatorParts parts);
 
-  /// RouteEvent; StatusEvents; TokenEvents, perhaps a FallbackEvent and more TokenEvents; a
-  /// ForgetEvent where old turns had to go; then DoneEvent, or ErrorEvent when the assistant fails too. Whatever a
-  /// specialist does, the request gets an answer. A stop request ends the load or the answer, and is not an error. The
-  /// turn joins the conversation. Errors: that of the ErrorEvent.
-  Status handle(std::string_view request, const EventSink& sink, std::stop_token stop = {});
+  /// RouteEvent; then of each member that is tried StatusEvents, HandoffEvent, TokenEvents, and a FallbackEvent if it
+  /// fails: the specialist, the second best one if there is any, the assistant. A ForgetEvent where old turns had to
+  /// go; then DoneEvent, or ErrorEvent when the assistant fails too. Whatever a specialist does, the request gets an
+  /// answer. A stop request ends load or answer, and is not an error. The turn joins the conversation. Errors: that of
+  /// the ErrorEvent.
+  Status handle(Conversation& conversation, std::string_view request, const RequestOptions& options,
+                const EventSink& sink, std::stop_token stop = {});
 
   /// Classifies and decides, without answering. A failure to classify means that the assistant answers.
-  RouteDecision route(std::string_view request) const;
+  RouteDecision route(std::string_view request, const Conversation& conversation = {}, Mode mode = Mode::kAuto) const;
 
-  ContextManager& context() { return context_; }
-  const Metrics& metrics() const { return metrics_; }
+  Metrics metrics() const;
 
  private:
   struct Request;
   Result<Answer> try_member(SpecialistId id, Request& request);
+  Result<ModelLease> bring_in(SpecialistId id, Request& request);
+  Result<Answer> answer(SpecialistId id, const ModelLease& lease, Request& request);
+  void fall_back(SpecialistId from, SpecialistId to, const std::string& reason, Request& request);
   void finish(SpecialistId by, Answer answer, Request& request);
-  void fall_back(SpecialistId from, const std::string& reason, Request& request);
+  void look_ahead(const Conversation& conversation);
+  std::vector<std::string> history(const Conversation& conversation) const;
+  void count(const std::function<void(Metrics&)>& change);
 
   const Registry& registry_;
   Residency& residency_;
-  RoutePolicy policy_;
+  Transitions& transitions_;
+  CoordinatorOptions options_;
   CoordinatorParts parts_;
-  ContextManager context_;
+
+  mutable std::mutex mutex_;
   Metrics metrics_;
+  std::deque<std::pair<std::string, std::vector<double>>> forecasts_;  // of the conversations that spoke last, by id
 };
 
 }  // namespace sain::router

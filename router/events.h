@@ -24,11 +24,21 @@ struct StatusEvent {
     kLoading,       // `fraction` of the model is in memory
     kReady,
     kSummarising,  // the assistant writes a summary of old turns, before the answer
+    kTalking,      // the assistant says `text` while the specialist is loaded
   };
   Kind kind = Kind::kLoading;
   SpecialistId member = kAssistant;
   double fraction = 0;
   std::string text;
+};
+
+/// The conversation has been made ready for the member that answers, in tokens of its own. Before its first token.
+struct HandoffEvent {
+  SpecialistId to = kAssistant;
+  size_t n_turns = 0;   // of the conversation that it gets to see
+  size_t n_tokens = 0;  // of all that it reads
+  size_t n_known = 0;   // of them: computed before
+  double ms = 0;
 };
 
 /// A piece of the answer: valid UTF-8, not empty.
@@ -37,9 +47,10 @@ struct TokenEvent {
   std::string text;
 };
 
-/// A specialist failed, and the assistant answers instead. Text that came from the specialist is void.
+/// A specialist failed, and another one or the assistant answers instead. Text that came from the first is void.
 struct FallbackEvent {
   SpecialistId from = kAssistant;
+  SpecialistId to = kAssistant;
   std::string reason;
   std::string text;  // what the assistant says about it
 };
@@ -71,7 +82,8 @@ struct ErrorEvent {
   Error error;
 };
 
-using Event = std::variant<RouteEvent, StatusEvent, TokenEvent, FallbackEvent, ForgetEvent, DoneEvent, ErrorEvent>;
+using Event =
+    std::variant<RouteEvent, StatusEvent, HandoffEvent, TokenEvent, FallbackEvent, ForgetEvent, DoneEvent, ErrorEvent>;
 using EventSink = std::function<void(const Event&)>;         // called by the thread that handles the request
 using StatusSink = std::function<void(const StatusEvent&)>;  // may be empty
 

@@ -22,10 +22,19 @@ struct Metrics {
   uint64_t n_cancelled = 0;
   uint64_t n_load_failures = 0;
   uint64_t n_answer_failures = 0;   // generation failed, or gave nothing
-  uint64_t n_fallbacks = 0;         // requests that the assistant took over
+  uint64_t n_fallbacks = 0;         // answers that somebody else had to give
   uint64_t n_errors = 0;            // requests without an answer
   std::vector<uint64_t> n_answers;  // by SpecialistId
   RequestTimings sum;               // over all requests
+
+  void add(const RequestTimings& timings) {
+    sum.route_ms += timings.route_ms;
+    sum.load_ms += timings.load_ms;
+    sum.first_token_ms += timings.first_token_ms;
+    sum.total_ms += timings.total_ms;
+    sum.prefill_tokens += timings.prefill_tokens;
+    sum.decode_tokens += timings.decode_tokens;
+  }
 };
 
 }  // namespace sain::router

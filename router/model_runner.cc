@@ -1,8 +1,10 @@
 #include "router/model_runner.h"
 
 #include <algorithm>
+#include <chrono>
 #include <ctime>
 
+#include "formats/utf8.h"
 #include "router/prompt.h"
 #include "router/summary.h"
 
@@ -53,29 +55,33 @@ Result<ModelRunner> ModelRunner::create(const Registry& registry, engine::Thread
   if (layer > assistant.config().n_layers)
     return make_error(ErrorCode::kUnsupported, "routing.layer: expected at most {}, the layers of {}, found {}",
                       assistant.config().n_layers, assistant.file().path().string(), layer);
-  SAIN_ASSIGN_OR_RETURN(engine::Session session, engine::Session::create(assistant, pool, fitted(options, assistant)));
-  return ModelRunner(registry, pool, layer, options, policy, std::move(session));
+  return ModelRunner(registry, pool, assistant, layer, options, policy);
 }
 
-Result<std::vector<float>> ModelRunner::features(std::string_view text) {
+Result<engine::Session> ModelRunner::session(const engine::Model& model) const {
+  return engine::Session::create(model, *pool_, fitted(options_, model));
+}
+
+Result<std::vector<float>> ModelRunner::features(std::string_view text) const {
   constexpr size_t kHead = 256, kTail = 128;
-  const formats::Tokenizer& tokenizer = assistant_session_.model().tokenizer();
+  const formats::Tokenizer& tokenizer = assistant_->tokenizer();
   std::vector<Token> tokens = tokenizer.encode(text, formats::SpecialTokens::kAsText);
   if (tokens.empty()) return make_error(ErrorCode::kInvalidArgument, "the request is empty");
-  const size_t limit = std::min<size_t>(kHead + kTail, assistant_session_.context_length() - 1);
+  SAIN_ASSIGN_OR_RETURN(engine::Session session, this->session(*assistant_));
+  const size_t limit = std::min<size_t>(kHead + kTail, session.context_length() - 1);
   if (tokens.size() > limit) {
     const size_t tail = std::min(kTail, limit / 2);
     tokens.erase(tokens.begin() + static_cast<std::ptrdiff_t>(limit - tail),
                  tokens.end() - static_cast<std::ptrdiff_t>(tail));
   }
   if (tokenizer.add_bos() && tokenizer.bos()) tokens.insert(tokens.begin(), *tokenizer.bos());
-  return assistant_session_.hidden_state(tokens, layer_);
+  return session.hidden_state(tokens, layer_);
 }
 
-Status ModelRunner::prepare(SpecialistId id, const engine::Model& model, std::stop_token stop) {
+Status ModelRunner::prepare(SpecialistId id, const engine::Model& model, std::stop_token stop) const {
   const std::time_t now = std::time(nullptr);
   const MemberConfig& member = registry_->member(id);
-  SAIN_ASSIGN_OR_RETURN(engine::Session session, engine::Session::create(model, *pool_, fitted(options_, model)));
+  SAIN_ASSIGN_OR_RETURN(engine::Session session, this->session(model));
   SAIN_ASSIGN_OR_RETURN(const std::vector<Token> beginning, common_beginning(model, member, now));
   return keep_beginning(session, member, now, beginning, stop);
 }
@@ -94,17 +100,19 @@ Status ModelRunner::keep_beginning(engine::Session& session, const MemberConfig&
   return {};  // whoever goes on sees a request to stop
 }
 
-void ModelRunner::forget() {
-  assistant_session_.reset();
+void ModelRunner::forget() const {
   if (options_.prefixes != nullptr) options_.prefixes->clear();
 }
 
-Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, ContextManager& context,
-                                   std::string_view request, std::stop_token stop, const StatusSink& status,
-                                   engine::TokenSink& sink) {
+Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, Conversation& conversation,
+                                   std::string_view request, std::stop_token stop, const EventSink& events,
+                                   engine::TokenSink& sink) const {
+  const auto start = std::chrono::steady_clock::now();
+  ContextManager& context = conversation.context;
   const MemberConfig& member = registry_->member(id);
   const engine::SessionOptions options = fitted(options_, model);
   const bool is_stream = policy_ == ConversationPolicy::kStream;
+  const bool is_own_stream = is_stream && id == kAssistant;
   const std::time_t now = std::time(nullptr);
   const uint32_t answer_tokens = std::min(member.max_tokens, options.context_length / 2);
   const engine::GenerateOptions generate = {.max_tokens = is_stream ? member.max_tokens : answer_tokens,
@@ -114,18 +122,19 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   const FitOptions fit = {.policy = policy_,
                           .budget = options.context_length - answer_tokens,
                           .count_tokens = counter(model, now),
-                          .summarise = [&](std::span<const Turn> turns) {
-                            if (status) status({StatusEvent::Kind::kSummarising, kAssistant, 0, {}});
-                            return summarise(assistant_session_, turns, now, stop);
+                          .summarise = [&](std::span<const Turn> turns) -> Result<std::string> {
+                            events(StatusEvent{StatusEvent::Kind::kSummarising, kAssistant, 0, {}});
+                            SAIN_ASSIGN_OR_RETURN(engine::Session session, this->session(*assistant_));
+                            return summarise(session, turns, now, stop);
                           }};
   ContextWindow window;
   std::vector<Token> prompt;
-  if (is_stream && id == kAssistant && assistant_session_.n_tokens() > 0) {
+  if (is_own_stream && conversation.stream) {
     SAIN_ASSIGN_OR_RETURN(window, context.build(member.system_prompt, request, SIZE_MAX, fit.count_tokens));
     SAIN_ASSIGN_OR_RETURN(prompt, render_prompt(model, window.messages, now));
   }
   // A stream that goes on takes what is new, however long the conversation; anything else takes what fits.
-  if (prompt.empty() || !assistant_session_.continues(prompt)) {
+  if (prompt.empty() || !conversation.stream->continues(prompt)) {
     auto fits = context.fit(member.system_prompt, request, fit);
     if (!fits && fits.error().code == ErrorCode::kResourceExhausted)
       return make_error(ErrorCode::kResourceExhausted, "{} (context_length {}, less {} for the answer)",
@@ -133,34 +142,53 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
     if (!fits) return std::move(fits).error();
     window = *std::move(fits);
     // The assistant's stream begins with what is left, and the next request must continue it.
-    if (is_stream && id == kAssistant) context.drop(window.n_dropped_turns);
+    if (is_own_stream) context.drop(window.n_dropped_turns);
     SAIN_ASSIGN_OR_RETURN(prompt, render_prompt(model, window.messages, now));
   }
 
-  std::optional<engine::Session> own_session;
-  if (id != kAssistant) {
-    SAIN_ASSIGN_OR_RETURN(own_session, engine::Session::create(model, *pool_, options));
+  std::optional<engine::Session> own;
+  std::optional<engine::Session>& session = is_own_stream ? conversation.stream : own;
+  if (!session) {
+    SAIN_ASSIGN_OR_RETURN(session, this->session(model));
   }
-  engine::Session& session = own_session ? *own_session : assistant_session_;
-  SAIN_RETURN_IF_ERROR(keep_beginning(session, member, now, prompt, stop));
-  const uint64_t n_known = session.resume(prompt);
-  auto generation = session.generate(std::span(prompt).subspan(n_known), generate, stop, sink);
+  SAIN_RETURN_IF_ERROR(keep_beginning(*session, member, now, prompt, stop));
+  const uint64_t n_known = session->resume(prompt);
+  events(HandoffEvent{id, context.turns().size() - window.n_dropped_turns, prompt.size(), n_known,
+                      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count()});
+  auto generation = session->generate(std::span(prompt).subspan(n_known), generate, stop, sink);
   if (!generation) {
     session.reset();
     return std::move(generation).error();
   }
-  if (own_session) session.keep(engine::Keep::kMemory);
-  if (session.n_tokens() > session.context_length()) {
+  if (!is_own_stream) session->keep(engine::Keep::kMemory);
+  if (session->n_tokens() > session->context_length()) {
     context.forgets(Forgetting::kStreamed,
                     fmt::format("The conversation has outgrown the context: only its first {} tokens and the newest {} "
                                 "are kept.",
-                                options.n_sinks, session.context_length() - options.n_sinks));
+                                options.n_sinks, session->context_length() - options.n_sinks));
   }
   return Answer{std::move(generation->text),
                 generation->finish_reason,
                 window.n_dropped_turns,
-                {session.history().size(), session.context_length()},
+                {session->history().size(), session->context_length()},
                 generation->timings};
+}
+
+void ModelRunner::talk(SpecialistId id, std::string_view request, std::stop_token stop, engine::TokenSink& sink) const {
+  constexpr size_t kMostBytes = 400;  // of the request
+  constexpr uint32_t kMostTokens = 48;
+  const std::string_view begin = request.substr(0, kMostBytes);
+  const Message message = {
+      "user", fmt::format("I asked: \"{}\"\nA {} specialist will answer in a moment. Until then tell me in one short "
+                          "sentence what this is about.",
+                          begin.substr(0, formats::valid_utf8_prefix(begin)), registry_->snapshot().names[index(id)])};
+  const auto prompt = render_prompt(*assistant_, {&message, 1}, std::time(nullptr));
+  auto session = this->session(*assistant_);
+  if (!prompt || !session) return;
+  const engine::GenerateOptions options = {.max_tokens = kMostTokens,
+                                           .stop_strings = stop_strings(*assistant_, {"\n"})};
+  // What goes wrong here costs nothing but the talk.
+  [[maybe_unused]] const auto generation = session->generate(*prompt, options, std::move(stop), sink);
 }
 
 }  // namespace sain::router

@@ -11,58 +11,58 @@
 #include "engine/session.h"
 #include "engine/thread_pool.h"
 #include "formats/result.h"
-#include "router/context_manager.h"
+#include "router/conversation.h"
 #include "router/coordinator.h"
 #include "router/registry.h"
 
 namespace sain::router {
 
-/// Owns the assistant's session, which keeps its KV cache between requests; a specialist's lasts for one answer, and
-/// leaves what it has computed to the next one in SessionOptions::prefixes.
-/// Used by one thread at a time. Registry, pool and the assistant's model must outlive it.
+/// Sessions last for one answer, and leave what they have computed to the next one in SessionOptions::prefixes; with
+/// ConversationPolicy::kStream the assistant's is the conversation's own. Thread-safe. Registry, pool and the
+/// assistant's model must outlive it.
 class ModelRunner {
  public:
-  /// Errors: kUnsupported when the assistant has fewer than `layer` layers; those of Session::create.
+  /// Errors: kUnsupported when the assistant has fewer than `layer` layers.
   static Result<ModelRunner> create(const Registry& registry, engine::ThreadPool& pool, const engine::Model& assistant,
                                     uint32_t layer, const engine::SessionOptions& options, ConversationPolicy policy);
 
   /// The mean hidden state of the assistant over the text's tokens, after the configured layer. Of a long text the
   /// first 256 and the last 128 tokens count: what is asked for stands at one end. Errors: kInvalidArgument (no
-  /// tokens).
-  Result<std::vector<float>> features(std::string_view text);
+  /// tokens); those of Session::create.
+  Result<std::vector<float>> features(std::string_view text) const;
 
-  /// The answer of member `id`, whose model is `model`, to `request` after the turns of `context`, in which it makes
-  /// room by the policy; `status` hears of each summary. Half of the model's context is room for the answer at most,
-  /// unless it is a stream. Errors: those of ContextManager::fit and Session::generate.
-  Result<Answer> answer(SpecialistId id, const engine::Model& model, ContextManager& context, std::string_view request,
-                        std::stop_token stop, const StatusSink& status, engine::TokenSink& sink);
+  /// The answer of member `id`, whose model is `model`, to `request` after the turns of the conversation, in which it
+  /// makes room by the policy; `events` hears of each summary, and of the handoff. Half of the model's context is room
+  /// for the answer at most, unless it is a stream. Errors: those of ContextManager::fit and of Session.
+  Result<Answer> answer(SpecialistId id, const engine::Model& model, Conversation& conversation,
+                        std::string_view request, std::stop_token stop, const EventSink& events,
+                        engine::TokenSink& sink) const;
+
+  /// A sentence or two of the assistant to a user who waits for specialist `id`. Nothing where it cannot be.
+  void talk(SpecialistId id, std::string_view request, std::stop_token stop, engine::TokenSink& sink) const;
 
   /// Keeps what all prompts of member `id` begin with in a snapshot, so that its first answer is as quick as the
   /// others. Errors: those of Session::create.
-  Status prepare(SpecialistId id, const engine::Model& model, std::stop_token stop);
+  Status prepare(SpecialistId id, const engine::Model& model, std::stop_token stop) const;
 
-  /// Leaves nothing of a conversation in memory.
-  void forget();
+  /// Leaves nothing of any conversation in memory.
+  void forget() const;
 
  private:
   Status keep_beginning(engine::Session& session, const MemberConfig& member, std::time_t now,
                         std::span<const engine::Token> prompt, const std::stop_token& stop) const;
+  Result<engine::Session> session(const engine::Model& model) const;
 
-  ModelRunner(const Registry& registry, engine::ThreadPool& pool, uint32_t layer, const engine::SessionOptions& options,
-              ConversationPolicy policy, engine::Session session)
-      : registry_(&registry),
-        pool_(&pool),
-        layer_(layer),
-        options_(options),
-        policy_(policy),
-        assistant_session_(std::move(session)) {}
+  ModelRunner(const Registry& registry, engine::ThreadPool& pool, const engine::Model& assistant, uint32_t layer,
+              const engine::SessionOptions& options, ConversationPolicy policy)
+      : registry_(&registry), pool_(&pool), assistant_(&assistant), layer_(layer), options_(options), policy_(policy) {}
 
   const Registry* registry_;
   engine::ThreadPool* pool_;
+  const engine::Model* assistant_;
   uint32_t layer_;
   engine::SessionOptions options_;
   ConversationPolicy policy_;
-  engine::Session assistant_session_;
 };
 
 }  // namespace sain::router

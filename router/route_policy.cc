@@ -3,12 +3,17 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
+#include <functional>
+#include <numeric>
 #include <span>
 
 namespace sain::router {
 namespace {
 
 constexpr std::string_view kSpace = " \t\r\n";
+constexpr size_t kFollowUpBytes = 60;  // at most: a request that is hard to tell without the one before
+constexpr double kSecondBest = 0.1;    // a specialist that is less probable is no help
 
 std::string_view trim_front(std::string_view text) {
   const size_t begin = text.find_first_not_of(kSpace);
@@ -31,22 +36,38 @@ std::vector<double> sum_to_members(const RouteRequest& request, const RegistrySn
   return sums;
 }
 
+/// Better odds for one of them.
+void favour(SpecialistId id, double factor, std::vector<double>& p) {
+  p[index(id)] *= factor;
+  const double sum = std::accumulate(p.begin(), p.end(), 0.0);
+  for (double& value : p) value /= sum;
+}
+
+/// The most probable specialist but `except`.
+std::optional<SpecialistId> best_specialist(const std::vector<double>& p, SpecialistId except) {
+  std::optional<SpecialistId> best;
+  for (size_t i = 1; i < p.size(); ++i)
+    if (SpecialistId(i) != except && (!best || p[i] > p[index(*best)])) best = SpecialistId(i);
+  return best;
+}
+
 }  // namespace
 
 std::string_view to_string(RouteCause cause) {
-  switch (cause) {
-    case RouteCause::kExplicit:
-      return "explicit";
-    case RouteCause::kConfident:
-      return "confident";
-    case RouteCause::kBelowThreshold:
-      return "below_threshold";
-    case RouteCause::kUnfamiliar:
-      return "unfamiliar";
-    case RouteCause::kUnclassified:
-      return "unclassified";
-  }
-  return "unclassified";
+  static constexpr std::array<std::string_view, 7> kNames = {"explicit",  "confident", "below_threshold", "unfamiliar",
+                                                             "follow_up", "mode",      "unclassified"};
+  return kNames[static_cast<size_t>(cause)];
+}
+
+std::optional<Mode> find_mode(std::string_view name) {
+  for (const Mode mode : {Mode::kAuto, Mode::kFast, Mode::kSlow})
+    if (to_string(mode) == name) return mode;
+  return std::nullopt;
+}
+
+std::string_view to_string(Mode mode) {
+  static constexpr std::array<std::string_view, 3> kNames = {"auto", "fast", "slow"};
+  return kNames[static_cast<size_t>(mode)];
 }
 
 Mention split_mention(std::string_view text) {
@@ -87,17 +108,31 @@ RouteDecision decide(const RouteRequest& request, const RegistrySnapshot& regist
     return decision;
   }
 
+  if (request.current) favour(*request.current, policy.stickiness, decision.probabilities);
   const auto& p = decision.probabilities;
   const auto best = static_cast<size_t>(std::max_element(p.begin(), p.end()) - p.begin());
-  double second = 0;
-  for (size_t i = 0; i < p.size(); ++i)
-    if (i != best) second = std::max(second, p[i]);
+  const auto first = best_specialist(p, kAssistant);
   decision.confidence = p[best];
+  std::vector<double> sorted = p;
+  std::ranges::sort(sorted, std::greater<>());
+  decision.margin = sorted[0] - (sorted.size() > 1 ? sorted[1] : 0);
   decision.familiarity = request.classification.familiarity;
-  decision.margin = p[best] - second;
-  if (SpecialistId(best) == kAssistant) {
+  const auto is_short = [](std::string_view text) { return text.size() <= kFollowUpBytes; };
+
+  if (request.mode == Mode::kFast) {
+    decision.cause = RouteCause::kMode;
+    decision.reason = "fast: the assistant answers";
+  } else if (request.mode == Mode::kSlow && first) {
+    decision.target = *first;
+    decision.cause = RouteCause::kMode;
+    decision.reason = fmt::format("slow: the most probable specialist, {:.2f}", p[index(*first)]);
+  } else if (SpecialistId(best) == kAssistant) {
     decision.cause = RouteCause::kConfident;
     decision.reason = fmt::format("the assistant is the most probable, {:.2f}", p[best]);
+  } else if (request.current == SpecialistId(best) && is_short(request.text)) {
+    decision.target = SpecialistId(best);
+    decision.cause = RouteCause::kFollowUp;
+    decision.reason = fmt::format("{} answered last, and is the most probable, {:.2f}", registry.names[best], p[best]);
   } else if (decision.familiarity < policy.min_familiarity) {
     decision.cause = RouteCause::kUnfamiliar;
     decision.reason = fmt::format("familiarity {:.3f} < {:.3f}, though most like {}: the assistant answers",
@@ -110,6 +145,10 @@ RouteDecision decide(const RouteRequest& request, const RegistrySnapshot& regist
     decision.cause = RouteCause::kBelowThreshold;
     decision.reason = fmt::format("{} has confidence {:.2f} < {:.2f}: the assistant answers", registry.names[best],
                                   p[best], policy.threshold);
+  }
+  if (decision.target != kAssistant) {
+    const auto second = best_specialist(p, decision.target);
+    if (second && p[index(*second)] >= kSecondBest) decision.second_best = second;
   }
   decision.reason += unknown_name;
   return decision;

@@ -15,6 +15,10 @@ std::filesystem::path head_file_of(const HeadKey& key) {
   return cache_dir() / "router" / (name + ".head");
 }
 
+std::filesystem::path transitions_file() {
+  return cache_dir() / "router" / "transitions.toml";
+}
+
 /// By SpecialistId. A specialist that cannot be found keeps its name for a path: loading it will fail, and say so.
 Result<std::vector<std::filesystem::path>> model_files(const Config& config, const TrainingObserver& observer) {
   std::vector<std::filesystem::path> files;
@@ -83,15 +87,39 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
                                                                 options.observer, options.retrain, options.stop));
   chat->classifier_ = std::make_unique<Classifier>(std::move(classifier));
 
+  const Status counted = chat->transitions_.load(transitions_file());
+  if (!counted && counted.error().code != ErrorCode::kNotFound && options.observer.say)
+    options.observer.say(counted.error().message);
+
   CoordinatorParts parts;
-  parts.classify = [classify = chat->classifier_.get()](std::string_view text) { return classify->classify(text); };
-  parts.answer = [run](SpecialistId id, const ModelLease& lease, ContextManager& context, std::string_view request,
-                       std::stop_token stop, const StatusSink& status, engine::TokenSink& sink) {
-    return run->answer(id, lease.model(), context, request, stop, status, sink);
+  parts.classify = [self = chat.get()](std::string_view text) {
+    const std::lock_guard lock(self->classifying_);
+    return self->classifier_->classify(text);
   };
-  chat->coordinator_ = std::make_unique<Coordinator>(
-      registry, *chat->residency_, RoutePolicy{config.routing.threshold, config.routing.familiarity}, std::move(parts));
+  parts.answer = [run](SpecialistId id, const ModelLease& lease, Conversation& conversation, std::string_view request,
+                       std::stop_token stop, const EventSink& events, engine::TokenSink& sink) {
+    return run->answer(id, lease.model(), conversation, request, stop, events, sink);
+  };
+  parts.talk = [run](SpecialistId id, std::string_view request, std::stop_token stop, engine::TokenSink& sink) {
+    run->talk(id, request, stop, sink);
+  };
+  const RoutePolicy policy{.threshold = config.routing.threshold,
+                           .min_familiarity = config.routing.familiarity,
+                           .stickiness = config.routing.stickiness};
+  const CoordinatorOptions coordinator{.policy = policy,
+                                       .prefetch = config.prefetch && !config.unload_after_answer,
+                                       .talk_after = std::chrono::milliseconds(config.talk_after_ms),
+                                       .load_timeout = std::chrono::seconds(config.load_timeout_s),
+                                       .answer_timeout = std::chrono::seconds(config.answer_timeout_s)};
+  chat->coordinator_ =
+      std::make_unique<Coordinator>(registry, *chat->residency_, chat->transitions_, coordinator, std::move(parts));
   return chat;
+}
+
+RoutedChat::~RoutedChat() {
+  // That it cannot be kept costs the next start a few predictions.
+  if (coordinator_) [[maybe_unused]]
+    const Status kept = transitions_.save(transitions_file());
 }
 
 /// Without its encoder the router works, and less well.
@@ -120,8 +148,8 @@ Status RoutedChat::prepare(const TrainingObserver& observer, std::stop_token sto
   return {};
 }
 
-void RoutedChat::forget() {
-  coordinator_->context().reset();
+void RoutedChat::forget(Conversation& conversation) {
+  conversation.reset();
   runner_->forget();
 }
 

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -17,6 +18,7 @@
 #include "router/model_runner.h"
 #include "router/registry.h"
 #include "router/residency.h"
+#include "router/transitions.h"
 
 namespace sain::router {
 
@@ -31,7 +33,7 @@ struct RoutedChatOptions {
   TrainingObserver observer = {};  // while the router is trained, and about specialists that are missing
 };
 
-/// Owns a pool, the assistant (loaded for as long as this lives) and the parts around it. Used by one thread.
+/// Owns a pool, the assistant (loaded for as long as this lives) and the parts around it.
 class RoutedChat {
  public:
   /// Loads the assistant, and the router's head or trains it. A specialist whose model is missing is only told to the
@@ -40,7 +42,7 @@ class RoutedChat {
 
   const Config& config() const { return config_; }
   const Registry& registry() const { return registry_; }
-  const Residency& residency() const { return *residency_; }
+  Residency& residency() { return *residency_; }
   const Classifier& classifier() const { return *classifier_; }
   const std::filesystem::path& head_file() const { return head_file_; }
   Coordinator& coordinator() { return *coordinator_; }
@@ -49,8 +51,10 @@ class RoutedChat {
   /// only told to the observer. Errors: kCancelled.
   Status prepare(const TrainingObserver& observer, std::stop_token stop);
 
-  /// Forgets the conversation, and all that was computed of it.
-  void forget();
+  /// Forgets a conversation, and all that was computed of any.
+  void forget(Conversation& conversation);
+
+  ~RoutedChat();  // keeps the transitions that were counted
 
  private:
   RoutedChat(const Config& config, const engine::Tuning& tuning) : config_(config), registry_(config), pool_(tuning) {}
@@ -65,7 +69,9 @@ class RoutedChat {
   ModelLease assistant_;
   std::unique_ptr<ModelRunner> runner_;
   std::filesystem::path head_file_;
+  std::mutex classifying_;
   std::unique_ptr<Classifier> classifier_;
+  Transitions transitions_;
   std::unique_ptr<Coordinator> coordinator_;
 };
 

@@ -25,7 +25,8 @@ TEST(ConfigTest, MinimalConfigurationHasDefaults) {
   EXPECT_EQ(config->assistant.name, "Ada");
   EXPECT_EQ(config->assistant.model, "a.gguf");
   EXPECT_EQ(config->memory_budget_bytes, uint64_t{8} << 30);
-  EXPECT_TRUE(config->unload_after_answer);
+  EXPECT_FALSE(config->unload_after_answer);
+  EXPECT_TRUE(config->prefetch);
   EXPECT_TRUE(config->specialists.empty());
   EXPECT_EQ(config->context_policy, ConversationPolicy::kCompact);
 }

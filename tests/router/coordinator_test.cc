@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "tests/router/fake_models.h"
 
 namespace sain::router {
@@ -21,26 +24,53 @@ Config two_members(std::string specialist_model) {
   return config;
 }
 
+/// And one more, of a file of its own.
+Config three_members(std::string specialist_model = "/m/coder") {
+  Config config = two_members(std::move(specialist_model));
+  config.specialists.push_back({.name = "writing", .model = "/m/writer"});
+  config.specialists[1].intents = {{"write", {"story"}}};
+  return config;
+}
+
+std::vector<std::filesystem::path> files_of(const Config& config) {
+  std::vector<std::filesystem::path> files = {config.assistant.model};
+  for (const MemberConfig& member : config.specialists) files.emplace_back(member.model);
+  return files;
+}
+
 /// A Coordinator over fakes; every step can be made to fail.
 struct Rig {
-  explicit Rig(std::string specialist_model = "/m/coder", uint64_t budget = 1000)
-      : registry(two_members(specialist_model)),
-        residency(models.source(), {"/m/assistant", specialist_model},
-                  {.budget_bytes = budget, .keep_loaded = KeepLoaded::kWhileLeased}),
-        coordinator(registry, residency, {.threshold = 0.6}, parts()) {}
+  explicit Rig(const std::string& specialist_model = "/m/coder", uint64_t budget = 1000)
+      : Rig(two_members(specialist_model), budget) {}
+  explicit Rig(const Config& config, uint64_t budget = 1000, CoordinatorOptions coordinator_options = {},
+               KeepLoaded keep_loaded = KeepLoaded::kWhileLeased)
+      : registry(config),
+        residency(models.source(), files_of(config), {.budget_bytes = budget, .keep_loaded = keep_loaded}),
+        coordinator(registry, residency, transitions, with_threshold(coordinator_options), parts()) {}
+
+  static CoordinatorOptions with_threshold(CoordinatorOptions options) {
+    options.policy.threshold = 0.6;
+    return options;
+  }
 
   CoordinatorParts parts() {
     CoordinatorParts parts;
     parts.classify = [this](std::string_view text) -> Result<Classification> {
       if (!classify_works) return make_error(ErrorCode::kInternal, "no features");
+      if (!probabilities.empty()) return Classification{.probabilities = probabilities};
       const double p = text.find("code") != std::string_view::npos ? 0.9 : 0.1;
-      return Classification{.probabilities = {1 - p, p}};
+      std::vector<double> all(registry.snapshot().intents.size(), 0.0);
+      all[0] = 1 - p;
+      all[1] = p;
+      return Classification{.probabilities = std::move(all)};
     };
-    parts.answer = [this](SpecialistId id, const ModelLease&, ContextManager& context, std::string_view request,
-                          std::stop_token stop, const StatusSink& status, engine::TokenSink& sink) -> Result<Answer> {
+    parts.answer = [this](SpecialistId id, const ModelLease&, Conversation& in, std::string_view request,
+                          std::stop_token stop, const EventSink& tell, engine::TokenSink& sink) -> Result<Answer> {
+      ContextManager& context = in.context;
       n_turns_seen = context.turns().size();
-      const Step& step = id == kAssistant ? assistant : coder;
-      if (step.summarises) status({StatusEvent::Kind::kSummarising, kAssistant, 0, {}});
+      const Step& step = id == kAssistant ? assistant : id == SpecialistId{1} ? coder : writer;
+      while (step.hangs && !stop.stop_requested()) std::this_thread::yield();
+      if (step.summarises) tell(StatusEvent{StatusEvent::Kind::kSummarising, kAssistant, 0, {}});
       std::string text;
       for (const char* piece : step.pieces) {
         if (stop.stop_requested()) return Answer{.text = text, .finish_reason = engine::FinishReason::kCancelled};
@@ -48,7 +78,10 @@ struct Rig {
         text += piece;
         if (step.stop_after_piece) stop_source.request_stop();
       }
-      last_request = std::string(request);
+      {
+        const std::lock_guard lock(mutex);
+        last_request = std::string(request);
+      }
       context.forgets(step.forgets, "some turns are gone");
       if (step.fails) return make_error(ErrorCode::kInternal, "the forward pass broke");
       return Answer{
@@ -56,21 +89,28 @@ struct Rig {
           .finish_reason = stop.stop_requested() ? engine::FinishReason::kCancelled : engine::FinishReason::kStop,
           .context = {7, 100}};
     };
+    parts.talk = [this](SpecialistId, std::string_view, const std::stop_token& stop, engine::TokenSink& sink) {
+      while (!stop.stop_requested()) {
+        if (n_words_said++ < 3) sink.on_text("well ");
+        std::this_thread::yield();
+      }
+    };
     return parts;
   }
 
   Status handle(std::string_view request) {
     events.clear();
     return coordinator.handle(
-        request, [this](const Event& event) { record(event); }, stop_source.get_token());
+        conversation, request, options, [this](const Event& event) { record(event); }, stop_source.get_token());
   }
 
   void record(const Event& event) {
-    static constexpr const char* kKinds[] = {"route", "status", "token", "fallback", "forget", "done", "error"};
+    static constexpr const char* kKinds[] = {"route",    "status", "handoff", "token",
+                                             "fallback", "forget", "done",    "error"};
     std::string line = kKinds[event.index()];
     if (const auto* status = std::get_if<StatusEvent>(&event)) {
       if (status->kind == StatusEvent::Kind::kLoading) return;  // as many as there is time for
-      static constexpr const char* kStatusKinds[] = {"acknowledged", "loading", "ready", "summarising"};
+      static constexpr const char* kStatusKinds[] = {"acknowledged", "loading", "ready", "summarising", "talking"};
       line = kStatusKinds[static_cast<size_t>(status->kind)];
     } else if (const auto* token = std::get_if<TokenEvent>(&event)) {
       line += " " + std::to_string(index(token->by)) + " " + token->text;
@@ -89,6 +129,7 @@ struct Rig {
     bool fails = false;
     bool stop_after_piece = false;
     bool summarises = false;
+    bool hangs = false;  // until it is stopped
     Forgetting forgets = Forgetting::kNothing;
   };
 
@@ -96,7 +137,11 @@ struct Rig {
   bool classify_works = true;
   Step assistant{{"Hello", " you"}};
   Step coder{{"int", " x;"}};
-  size_t n_turns_seen = 0;
+  Step writer{{"Once"}};
+  std::vector<double> probabilities;  // in place of what the text says
+  std::atomic<int> n_words_said = 0;
+  std::atomic<size_t> n_turns_seen = 0;
+  std::mutex mutex;
   std::string last_request, fallback_reason;
   std::vector<std::string> events;
   RequestTimings timings;
@@ -104,6 +149,9 @@ struct Rig {
   std::stop_source stop_source;
   Registry registry;
   Residency residency;
+  Transitions transitions;
+  Conversation conversation;
+  RequestOptions options;
   Coordinator coordinator;
 };
 
@@ -111,8 +159,8 @@ TEST(CoordinatorTest, TheAssistantAnswersAtOnce) {
   Rig rig;
   ASSERT_TRUE(rig.handle("good morning"));
   EXPECT_THAT(rig.events, ElementsAre("route", "token 0 Hello", "token 0  you", "done 0 stop"));
-  ASSERT_EQ(rig.coordinator.context().turns().size(), 1u);
-  EXPECT_EQ(rig.coordinator.context().turns()[0].answer, "Hello you");
+  ASSERT_EQ(rig.conversation.context.turns().size(), 1u);
+  EXPECT_EQ(rig.conversation.context.turns()[0].answer, "Hello you");
 }
 
 TEST(CoordinatorTest, ASpecialistIsAnnouncedLoadedAndUnloaded) {
@@ -121,7 +169,7 @@ TEST(CoordinatorTest, ASpecialistIsAnnouncedLoadedAndUnloaded) {
   EXPECT_THAT(rig.events, ElementsAre("route", "acknowledged", "ready", "token 1 int", "token 1  x;", "done 1 stop"));
   EXPECT_EQ(rig.models.n_loads, 1);
   EXPECT_EQ(rig.models.n_alive, 0);
-  EXPECT_EQ(rig.coordinator.context().turns()[0].by, SpecialistId{1});
+  EXPECT_EQ(rig.conversation.context.turns()[0].by, SpecialistId{1});
   EXPECT_GT(rig.timings.total_ms, 0);
   EXPECT_GT(rig.timings.first_token_ms, 0);
   EXPECT_LE(rig.timings.first_token_ms, rig.timings.total_ms);
@@ -153,7 +201,7 @@ TEST(CoordinatorTest, ForgettingIsSaidOnceInAConversationAndAgainWhenItGetsWorse
     ASSERT_TRUE(rig.handle("hi"));
     EXPECT_THAT(rig.events, ElementsAre("route", "token 0 Hello", "token 0  you", "done 0 stop"));
   }
-  rig.coordinator.context().reset();
+  rig.conversation.reset();
   ASSERT_TRUE(rig.handle("hi"));
   EXPECT_THAT(rig.events, ElementsAre("route", "token 0 Hello", "token 0  you", "forget", "done 0 stop"));
 }
@@ -172,7 +220,7 @@ TEST(CoordinatorTest, TheNameIsTakenOffTheRequest) {
   ASSERT_TRUE(rig.handle("@coding hello"));
   EXPECT_EQ(rig.last_request, "hello");
   EXPECT_EQ(rig.events.back(), "done 1 stop");
-  EXPECT_EQ(rig.coordinator.context().turns()[0].request, "hello");
+  EXPECT_EQ(rig.conversation.context.turns()[0].request, "hello");
 }
 
 TEST(CoordinatorTest, LaterAnswersSeeEarlierTurns) {
@@ -180,7 +228,7 @@ TEST(CoordinatorTest, LaterAnswersSeeEarlierTurns) {
   ASSERT_TRUE(rig.handle("hi"));
   ASSERT_TRUE(rig.handle("write code"));
   EXPECT_EQ(rig.n_turns_seen, 1u);
-  EXPECT_EQ(rig.coordinator.context().turns().size(), 2u);
+  EXPECT_EQ(rig.conversation.context.turns().size(), 2u);
 }
 
 TEST(CoordinatorTest, WithoutClassificationTheAssistantAnswers) {
@@ -199,8 +247,8 @@ TEST(CoordinatorTest, AFailedLoadFallsBack) {
                 ElementsAre("route", "acknowledged", "fallback", "token 0 Hello", "token 0  you", "done 0 stop"));
     EXPECT_EQ(rig.coordinator.metrics().n_load_failures, 1u);
     EXPECT_EQ(rig.coordinator.metrics().n_fallbacks, 1u);
-    EXPECT_EQ(rig.coordinator.context().turns()[0].answer, "Hello you");
-    EXPECT_EQ(rig.coordinator.context().turns()[0].by, kAssistant);
+    EXPECT_EQ(rig.conversation.context.turns()[0].answer, "Hello you");
+    EXPECT_EQ(rig.conversation.context.turns()[0].by, kAssistant);
   }
 }
 
@@ -219,7 +267,7 @@ TEST(CoordinatorTest, AFailureInTheAnswerFallsBackAndVoidsItsText) {
   EXPECT_THAT(rig.events, ElementsAre("route", "acknowledged", "ready", "token 1 int", "token 1  x;", "fallback",
                                       "token 0 Hello", "token 0  you", "done 0 stop"));
   EXPECT_EQ(rig.fallback_reason, "the forward pass broke");
-  EXPECT_EQ(rig.coordinator.context().turns()[0].answer, "Hello you");
+  EXPECT_EQ(rig.conversation.context.turns()[0].answer, "Hello you");
   EXPECT_EQ(rig.models.n_alive, 0) << "the lease of the specialist is back";
 }
 
@@ -232,6 +280,130 @@ TEST(CoordinatorTest, AnEmptyAnswerFallsBack) {
   EXPECT_EQ(rig.coordinator.metrics().n_answer_failures, 1u);
 }
 
+TEST(CoordinatorTest, TheSecondBestSpecialistComesBeforeTheAssistant) {
+  for (const char* model : {"/m/missing", "/m/coder"}) {
+    Rig rig(three_members(model));
+    rig.coder.fails = true;
+    rig.probabilities = {0.1, 0.7, 0.2};
+    ASSERT_TRUE(rig.handle("write code"));
+    EXPECT_EQ(rig.events.back(), "done 2 stop");
+    EXPECT_EQ(rig.coordinator.metrics().n_fallbacks, 1u);
+    rig.writer.fails = true;
+    ASSERT_TRUE(rig.handle("write code"));
+    EXPECT_EQ(rig.events.back(), "done 0 stop");
+    rig.probabilities = {0.2, 0.75, 0.05};
+    rig.writer.fails = false;
+    ASSERT_TRUE(rig.handle("write code"));
+    EXPECT_EQ(rig.events.back(), "done 0 stop") << "whom hardly anything speaks for is no help";
+  }
+}
+
+TEST(CoordinatorTest, ARefusalIsNotShownAndFallsBack) {
+  Rig rig;
+  rig.coder.pieces = {"I'm sor", "ry, but I can't", " assist with that."};
+  ASSERT_TRUE(rig.handle("write code"));
+  EXPECT_THAT(rig.events, ElementsAre("route", "acknowledged", "ready", "fallback", "token 0 Hello", "token 0  you",
+                                      "done 0 stop"));
+  EXPECT_EQ(rig.fallback_reason, "it refused to answer");
+  rig.coder.pieces = {"I'm sor", "ted by name."};
+  ASSERT_TRUE(rig.handle("write code"));
+  EXPECT_THAT(rig.events, ElementsAre("route", "acknowledged", "ready", "token 1 I'm sorted by name.", "done 1 stop"));
+}
+
+TEST(CoordinatorTest, ASpecialistThatDoesNotBeginFallsBack) {
+  Rig rig(two_members("/m/coder"), 1000, {.answer_timeout = std::chrono::milliseconds(5)});
+  rig.coder.hangs = true;
+  ASSERT_TRUE(rig.handle("write code"));
+  EXPECT_EQ(rig.events.back(), "done 0 stop");
+  EXPECT_THAT(rig.fallback_reason, HasSubstr("had not begun after 0.005 s"));
+}
+
+TEST(CoordinatorTest, ALoadThatTakesTooLongFallsBack) {
+  Rig rig(two_members("/m/coder"), 1000, {.load_timeout = std::chrono::milliseconds(5)});
+  rig.models.waits_for_stop_of = "/m/coder";
+  ASSERT_TRUE(rig.handle("write code"));
+  EXPECT_EQ(rig.events.back(), "done 0 stop");
+  EXPECT_THAT(rig.fallback_reason, HasSubstr("was not in memory after 0.005 s"));
+}
+
+TEST(CoordinatorTest, TheAssistantTalksWhileASpecialistIsLoaded) {
+  Rig rig(two_members("/m/coder"), 1000, {.talk_after = std::chrono::milliseconds(2)});
+  rig.models.load_time = std::chrono::milliseconds(60);
+  ASSERT_TRUE(rig.handle("write code"));
+  EXPECT_GT(rig.n_words_said, 0);
+  EXPECT_THAT(rig.events, ElementsAre("route", "acknowledged", "talking", "talking", "talking", "ready", "token 1 int",
+                                      "token 1  x;", "done 1 stop"));
+  rig.n_words_said = 0;
+  const auto lease = rig.residency.acquire(SpecialistId{1});
+  ASSERT_TRUE(rig.handle("write code"));
+  EXPECT_EQ(rig.n_words_said, 0) << "there is nothing to wait for";
+}
+
+TEST(CoordinatorTest, AStopWhileTheAssistantTalksEndsTheRequest) {
+  Rig rig(two_members("/m/coder"), 1000, {.talk_after = std::chrono::milliseconds(1)});
+  rig.models.waits_for_stop_of = "/m/coder";
+  std::jthread stopper([&] {
+    while (rig.n_words_said == 0) std::this_thread::yield();
+    rig.stop_source.request_stop();
+  });
+  ASSERT_TRUE(rig.handle("write code"));
+  EXPECT_EQ(rig.events.back(), "done 1 cancelled");
+}
+
+TEST(CoordinatorTest, TheModeDecides) {
+  Rig rig(three_members());
+  rig.options.mode = Mode::kFast;
+  ASSERT_TRUE(rig.handle("write code"));
+  EXPECT_EQ(rig.events.back(), "done 0 stop");
+  rig.options.mode = Mode::kSlow;
+  rig.probabilities = {0.9, 0.04, 0.06};
+  ASSERT_TRUE(rig.handle("hello"));
+  EXPECT_EQ(rig.events.back(), "done 2 stop");
+}
+
+TEST(CoordinatorTest, AConversationDoesNotFlap) {
+  Rig rig(three_members(), 1000, {.policy = {.stickiness = 3}});
+  rig.probabilities = {0.1, 0.8, 0.1};
+  ASSERT_TRUE(rig.handle("write code"));
+  rig.probabilities = {0.1, 0.4, 0.5};
+  ASSERT_TRUE(rig.handle("now as a table with a heading, please, and sorted by the second column"));
+  EXPECT_EQ(rig.events.back(), "done 1 stop") << "0.4 x 3 is more than 0.5";
+  rig.probabilities = {0.1, 0.1, 0.8};
+  ASSERT_TRUE(rig.handle("a story"));
+  EXPECT_EQ(rig.events.back(), "done 2 stop");
+}
+
+TEST(CoordinatorTest, WhoeverIsLikelyToBeNextIsLoadedAhead) {
+  Rig rig(three_members(), 1000, {.prefetch = true}, KeepLoaded::kUntilNeeded);
+  for (int i = 0; i < 5; ++i) rig.transitions.record(std::vector<std::string>{"assistant"}, "writing");
+  ASSERT_TRUE(rig.handle("hello"));
+  while (!rig.residency.is_loaded(SpecialistId{2})) std::this_thread::yield();
+  EXPECT_FALSE(rig.residency.is_loaded(SpecialistId{1}));
+}
+
+// R36: several conversations at once, with specialists that do not fit together.
+TEST(CoordinatorTest, ConversationsShareWhatThereIs) {
+  Rig rig(three_members(), 160);
+  std::vector<std::jthread> threads;
+  std::atomic<int> n_answers = 0;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      Conversation conversation;
+      for (int i = 0; i < 25; ++i) {
+        const std::string request = (i + t) % 2 == 0 ? "@coding loop" : "@writing story";
+        const Status status = rig.coordinator.handle(conversation, request, {}, [&](const Event& event) {
+          const auto* done = std::get_if<DoneEvent>(&event);
+          n_answers += done != nullptr && done->by != kAssistant;
+        });
+        EXPECT_TRUE(status);
+      }
+      EXPECT_EQ(conversation.context.turns().size(), 25u);
+    });
+  threads.clear();
+  EXPECT_EQ(n_answers, 100) << "every request by its specialist";
+  EXPECT_EQ(rig.coordinator.metrics().n_requests, 100u);
+}
+
 TEST(CoordinatorTest, WhenTheAssistantFailsTooThereIsAnError) {
   Rig rig;
   rig.assistant.fails = rig.coder.fails = true;
@@ -239,7 +411,7 @@ TEST(CoordinatorTest, WhenTheAssistantFailsTooThereIsAnError) {
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().message, "the forward pass broke");
   EXPECT_EQ(rig.events.back(), "error");
-  EXPECT_TRUE(rig.coordinator.context().turns().empty());
+  EXPECT_TRUE(rig.conversation.context.turns().empty());
   EXPECT_EQ(rig.coordinator.metrics().n_errors, 1u);
 }
 
@@ -256,7 +428,7 @@ TEST(CoordinatorTest, AStopKeepsWhatWasSaidAndDoesNotFallBack) {
   rig.coder.stop_after_piece = true;
   ASSERT_TRUE(rig.handle("write code"));
   EXPECT_THAT(rig.events, ElementsAre("route", "acknowledged", "ready", "token 1 int", "done 1 cancelled"));
-  EXPECT_EQ(rig.coordinator.context().turns()[0].answer, "int");
+  EXPECT_EQ(rig.conversation.context.turns()[0].answer, "int");
   EXPECT_EQ(rig.coordinator.metrics().n_cancelled, 1u);
   EXPECT_EQ(rig.coordinator.metrics().n_fallbacks, 0u);
 }
@@ -268,7 +440,7 @@ TEST(CoordinatorTest, AStopBeforeTheLoadEndsTheRequest) {
   EXPECT_EQ(rig.events.back(), "done 1 cancelled");
   ASSERT_TRUE(rig.handle("hello"));
   EXPECT_EQ(rig.events.back(), "done 0 cancelled");
-  EXPECT_TRUE(rig.coordinator.context().turns().empty());
+  EXPECT_TRUE(rig.conversation.context.turns().empty());
   EXPECT_EQ(rig.coordinator.metrics().n_load_failures, 0u);
 }
 

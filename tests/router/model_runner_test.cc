@@ -60,19 +60,25 @@ class ModelRunnerTest : public ::testing::Test {
   }
 
   /// What a Coordinator does with an answer.
-  Result<Answer> ask(ModelRunner& runner, ContextManager& context, const std::string& request,
+  Result<Answer> ask(ModelRunner& runner, Conversation& conversation, const std::string& request,
                      SpecialistId id = kAssistant, std::stop_token stop = {}) {
     TextSink sink;
-    const StatusSink status = [this](const StatusEvent& event) {
-      EXPECT_EQ(event.kind, StatusEvent::Kind::kSummarising);
+    const EventSink events = [this](const Event& event) {
+      if (const auto* handoff = std::get_if<HandoffEvent>(&event)) {
+        handoff_ = *handoff;
+        return;
+      }
+      EXPECT_EQ(std::get<StatusEvent>(event).kind, StatusEvent::Kind::kSummarising);
       ++n_summaries_;
     };
-    auto answer = runner.answer(id, *model_, context, request, std::move(stop), status, sink);
+    auto answer = runner.answer(id, *model_, conversation, request, std::move(stop), events, sink);
     if (answer) {
       EXPECT_EQ(answer->text, sink.text);
       EXPECT_EQ(answer->context.limit, kContext);
       EXPECT_LE(answer->context.n_tokens, kContext);
-      context.record({request, answer->text, id});
+      EXPECT_EQ(handoff_.to, id);
+      EXPECT_EQ(handoff_.n_tokens - handoff_.n_known, answer->timings.prefill_tokens);
+      conversation.context.record({request, answer->text, id});
     }
     return answer;
   }
@@ -82,6 +88,7 @@ class ModelRunnerTest : public ::testing::Test {
   engine::ThreadPool pool_{1};
   Registry registry_ = registry();
   size_t n_summaries_ = 0;  // that were begun
+  HandoffEvent handoff_;    // the last one
 };
 
 /// What a program that has just been started finds.
@@ -98,21 +105,22 @@ std::string request_number(int i) {
 
 TEST_F(ModelRunnerTest, EverybodyStartsFromWhatIsKnown) {
   ModelRunner plain = runner(ConversationPolicy::kStop);
-  ContextManager plain_context;
+  Conversation plain_conversation;
   for (const SpecialistId id : {kAssistant, kSpecialist}) {
     SCOPED_TRACE(index(id));
-    plain_context.reset();
-    const auto expected = ask(plain, plain_context, "Hi.", id), expected_next = ask(plain, plain_context, "And?", id);
+    plain_conversation.reset();
+    const auto expected = ask(plain, plain_conversation, "Hi.", id),
+               expected_next = ask(plain, plain_conversation, "And?", id);
     ASSERT_TRUE(expected && expected_next);
     uint32_t n_read[3] = {};
     for (const int start : {0, 1, 2}) {  // of the program
       ModelRunner runner = this->runner(ConversationPolicy::kStop, store_in(folder_ / "prefixes"));
-      ContextManager context;
-      const auto answer = ask(runner, context, "Hi.", id);
+      Conversation conversation;
+      const auto answer = ask(runner, conversation, "Hi.", id);
       ASSERT_TRUE(answer) << answer.error().message;
       EXPECT_EQ(answer->text, expected->text);
       n_read[start] = answer->timings.prefill_tokens;
-      const auto next = ask(runner, context, "And?", id);  // what was said is known, too
+      const auto next = ask(runner, conversation, "And?", id);  // what was said is known, too
       ASSERT_TRUE(next);
       EXPECT_EQ(next->text, expected_next->text);
       const uint32_t most = expected_next->timings.prefill_tokens;  // of the assistant's session: the same
@@ -140,8 +148,8 @@ TEST_F(ModelRunnerTest, PreparesTheBeginningOfPrompts) {
 TEST_F(ModelRunnerTest, ForgetsAConversation) {
   const auto prefixes = store_in({});
   ModelRunner forgetful = runner(ConversationPolicy::kStop, prefixes);
-  ContextManager context;
-  ASSERT_TRUE(ask(forgetful, context, "Hi.", kSpecialist));
+  Conversation conversation;
+  ASSERT_TRUE(ask(forgetful, conversation, "Hi.", kSpecialist));
   EXPECT_GT(prefixes->memory_bytes(), 0u);
   forgetful.forget();
   EXPECT_EQ(prefixes->memory_bytes(), 0u);
@@ -149,9 +157,10 @@ TEST_F(ModelRunnerTest, ForgetsAConversation) {
 
 TEST_F(ModelRunnerTest, CompactGoesOnBehindASummary) {
   ModelRunner runner = this->runner(ConversationPolicy::kCompact);
-  ContextManager context;
+  Conversation conversation;
+  ContextManager& context = conversation.context;
   for (int i = 0; i < 12; ++i) {
-    const auto answer = ask(runner, context, request_number(i), i % 3 == 2 ? kSpecialist : kAssistant);
+    const auto answer = ask(runner, conversation, request_number(i), i % 3 == 2 ? kSpecialist : kAssistant);
     ASSERT_TRUE(answer) << answer.error().message;
     EXPECT_EQ(answer->n_dropped_turns, 0u) << i << ": " << context.forgetting_text();
     const Turn& oldest = context.turns().front();
@@ -165,9 +174,10 @@ TEST_F(ModelRunnerTest, CompactGoesOnBehindASummary) {
 
 TEST_F(ModelRunnerTest, StopRefusesAndLosesNothing) {
   ModelRunner runner = this->runner(ConversationPolicy::kStop);
-  ContextManager context;
+  Conversation conversation;
+  ContextManager& context = conversation.context;
   for (int i = 0; i < 12; ++i) {
-    const auto answer = ask(runner, context, request_number(i));
+    const auto answer = ask(runner, conversation, request_number(i));
     if (answer) continue;
     EXPECT_GE(i, 3);
     EXPECT_EQ(answer.error().code, ErrorCode::kResourceExhausted);
@@ -183,9 +193,10 @@ TEST_F(ModelRunnerTest, StopRefusesAndLosesNothing) {
 
 TEST_F(ModelRunnerTest, AStreamReadsOnlyWhatIsNew) {
   ModelRunner runner = this->runner(ConversationPolicy::kStream);
-  ContextManager context;
+  Conversation conversation;
+  ContextManager& context = conversation.context;
   for (int i = 0; i < 12; ++i) {
-    const auto answer = ask(runner, context, request_number(i));
+    const auto answer = ask(runner, conversation, request_number(i));
     ASSERT_TRUE(answer) << answer.error().message;
     EXPECT_LE(answer->timings.prefill_tokens, 80u) << i;
   }
@@ -193,8 +204,8 @@ TEST_F(ModelRunnerTest, AStreamReadsOnlyWhatIsNew) {
   EXPECT_EQ(context.forgetting(), Forgetting::kStreamed);
   EXPECT_THAT(context.forgetting_text(), HasSubstr("first 4 tokens and the newest 508"));
 
-  context.reset();
-  const auto answer = ask(runner, context, request_number(0));
+  conversation.reset();
+  const auto answer = ask(runner, conversation, request_number(0));
   ASSERT_TRUE(answer) << answer.error().message;
   EXPECT_LT(answer->context.n_tokens, 150u) << "it begins anew";
   EXPECT_EQ(context.forgetting(), Forgetting::kNothing);
@@ -202,19 +213,20 @@ TEST_F(ModelRunnerTest, AStreamReadsOnlyWhatIsNew) {
 
 TEST_F(ModelRunnerTest, AStreamThatBeginsAnewTakesWhatFits) {
   ModelRunner runner = this->runner(ConversationPolicy::kStream);
-  ContextManager context;
+  Conversation conversation;
+  ContextManager& context = conversation.context;
   for (int i = 0; i < 12; ++i) context.record({request_number(i), "Fine.", kAssistant});
-  const auto anew = ask(runner, context, "And now?");
+  const auto anew = ask(runner, conversation, "And now?");
   ASSERT_TRUE(anew) << anew.error().message;
   EXPECT_GT(anew->n_dropped_turns, 0u);
   EXPECT_EQ(context.forgetting(), Forgetting::kStreamed);
   EXPECT_EQ(context.turns().size(), 13 - anew->n_dropped_turns) << "those that were left out are gone for good";
 
-  const auto aside = ask(runner, context, "And you?", kSpecialist);
+  const auto aside = ask(runner, conversation, "And you?", kSpecialist);
   ASSERT_TRUE(aside) << aside.error().message;
   EXPECT_GT(aside->n_dropped_turns, 0u);
 
-  const auto next = ask(runner, context, "And now?");
+  const auto next = ask(runner, conversation, "And now?");
   ASSERT_TRUE(next) << next.error().message;
   EXPECT_LE(next->timings.prefill_tokens, 200u) << "the session goes on, with the specialist's turn";
   EXPECT_EQ(next->n_dropped_turns, 0u);
@@ -222,11 +234,12 @@ TEST_F(ModelRunnerTest, AStreamThatBeginsAnewTakesWhatFits) {
 
 TEST_F(ModelRunnerTest, AStopWhileSummarisingKeepsTheConversation) {
   ModelRunner runner = this->runner(ConversationPolicy::kCompact);
-  ContextManager context;
+  Conversation conversation;
+  ContextManager& context = conversation.context;
   for (int i = 0; i < 12; ++i) context.record({request_number(i), "Fine.", kAssistant});
   std::stop_source stop;
   stop.request_stop();
-  const auto answer = ask(runner, context, "And now?", kAssistant, stop.get_token());
+  const auto answer = ask(runner, conversation, "And now?", kAssistant, stop.get_token());
   ASSERT_TRUE(answer) << answer.error().message;
   EXPECT_EQ(answer->finish_reason, engine::FinishReason::kCancelled);
   EXPECT_EQ(context.forgetting(), Forgetting::kDropped);

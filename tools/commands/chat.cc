@@ -22,12 +22,14 @@ namespace {
 
 struct Options {
   RoutedOptions routed;
+  std::string mode = "auto";
   bool json = false;
 };
 
 constexpr std::string_view kHelp =
     "Ask anything; the assistant brings in a specialist where one knows better. @name at the start picks one.\n"
     "  /route TEXT  who would answer, and why\n"
+    "  /mode MODE   auto, fast (the assistant alone) or slow (always a specialist)\n"
     "  /models      the assistant, the specialists, and what is in memory\n"
     "  /reset       forget the conversation\n"
     "  /help        this text\n"
@@ -62,10 +64,10 @@ class HeldInterrupts {
 };
 
 /// One conversation: requests and commands in, events out.
-class Conversation {
+class Dialogue {
  public:
-  Conversation(router::RoutedChat& chat, bool json)
-      : chat_(chat), registry_(chat.registry().snapshot()), view_(registry_), json_(json) {}
+  Dialogue(router::RoutedChat& chat, router::Mode mode, bool json)
+      : chat_(chat), request_{.mode = mode}, registry_(chat.registry().snapshot()), view_(registry_), json_(json) {}
 
   bool is_over() const { return is_over_; }
   bool has_failed() const { return has_failed_; }
@@ -84,7 +86,7 @@ class Conversation {
         view_.on_event(event);
       }
     };
-    has_failed_ |= !chat_.coordinator().handle(line, sink, std::move(stop));
+    has_failed_ |= !chat_.coordinator().handle(conversation_, line, request_, sink, std::move(stop));
   }
 
  private:
@@ -106,8 +108,10 @@ class Conversation {
     } else if (name == "/help") {
       fmt::print("{}\n", kHelp);
     } else if (name == "/reset") {
-      chat_.forget();
+      chat_.forget(conversation_);
       view_.note("The conversation is forgotten.");
+    } else if (name == "/mode" && router::find_mode(rest)) {
+      request_.mode = *router::find_mode(rest);
     } else if (name == "/models") {
       print_models();
     } else if (name == "/route" && !rest.empty()) {
@@ -119,7 +123,7 @@ class Conversation {
   }
 
   void print_route(const std::string& text) {
-    const router::RouteDecision decision = chat_.coordinator().route(text);
+    const router::RouteDecision decision = chat_.coordinator().route(text, conversation_, request_.mode);
     if (json_) {
       fmt::print("{}\n", to_line(to_json(decision, registry_)));
     } else {
@@ -139,6 +143,8 @@ class Conversation {
   }
 
   router::RoutedChat& chat_;
+  router::Conversation conversation_;
+  router::RequestOptions request_;
   const router::RegistrySnapshot& registry_;
   ChatView view_;
   bool json_;
@@ -151,11 +157,11 @@ bool is_blank(const std::string& text) {
 }
 
 /// Lines from a terminal, until Ctrl-D, /quit, or Ctrl-C twice.
-void converse_interactively(Conversation& conversation, const HeldInterrupts& held) {
+void converse_interactively(Dialogue& dialogue, const HeldInterrupts& held) {
   LineEditor editor("> ", router::cache_dir() / "history");
-  conversation.view().note("/help says what there is; Ctrl-D leaves.");
+  dialogue.view().note("/help says what there is; Ctrl-D leaves.");
   bool was_interrupted = false;
-  while (!conversation.is_over()) {
+  while (!dialogue.is_over()) {
     const LineEditor::Input input = editor.read();
     if (input.outcome == LineEditor::Outcome::kEnd) {
       fmt::print("\n");
@@ -164,27 +170,27 @@ void converse_interactively(Conversation& conversation, const HeldInterrupts& he
     if (input.outcome == LineEditor::Outcome::kLeaving) {
       if (was_interrupted) return;
       was_interrupted = true;
-      conversation.view().note("(Ctrl-C again, or Ctrl-D, leaves)");
+      dialogue.view().note("(Ctrl-C again, or Ctrl-D, leaves)");
       continue;
     }
     was_interrupted = false;
     if (input.outcome == LineEditor::Outcome::kCleared || is_blank(input.text)) continue;
-    if (const Status saved = editor.remember(input.text); !saved) conversation.view().note(saved.error().message);
+    if (const Status saved = editor.remember(input.text); !saved) dialogue.view().note(saved.error().message);
     held.forget();
     const Interrupt interrupt;
-    conversation.handle(input.text, interrupt.token());
+    dialogue.handle(input.text, interrupt.token());
   }
 }
 
 /// Lines from a pipe or a file, each a request; shown with the answers unless those are JSON.
-void converse_with_stdin(Conversation& conversation, const Options& options, std::stop_token stop) {
+void converse_with_stdin(Dialogue& dialogue, const Options& options, std::stop_token stop) {
   std::string line;
-  while (!conversation.is_over() && !stop.stop_requested() && std::getline(std::cin, line)) {
+  while (!dialogue.is_over() && !stop.stop_requested() && std::getline(std::cin, line)) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
     if (is_blank(line)) continue;
     if (!options.json) fmt::print("> {}\n", safe_text(line));
     std::fflush(stdout);
-    conversation.handle(line, stop);
+    dialogue.handle(line, stop);
   }
 }
 
@@ -194,16 +200,16 @@ Result<int> chat(const Options& options) {
   if (is_interactive) held = std::make_unique<HeldInterrupts>();
   auto interrupt = std::make_unique<Interrupt>();
   SAIN_ASSIGN_OR_RETURN(const auto chat, open_routed_chat(options.routed, interrupt->token()));
-  Conversation conversation(*chat, options.json);
+  Dialogue dialogue(*chat, router::find_mode(options.mode).value_or(router::Mode::kAuto), options.json);
   if (is_interactive) {
     interrupt.reset();
-    converse_interactively(conversation, *held);
+    converse_interactively(dialogue, *held);
     return kSuccess;
   }
-  converse_with_stdin(conversation, options, interrupt->token());
+  converse_with_stdin(dialogue, options, interrupt->token());
   if (std::fflush(stdout) != 0) return make_error(ErrorCode::kIo, "standard output: the answers could not be written");
   if (interrupt->token().stop_requested()) return kInterrupted;
-  return conversation.has_failed() ? kFailure : kSuccess;
+  return dialogue.has_failed() ? kFailure : kSuccess;
 }
 
 }  // namespace
@@ -223,6 +229,13 @@ void add_chat_command(CLI::App& app, int& exit_code) {
       ->check(CLI::IsMember({"compact", "stream", "stop"}).description(""))
       ->type_name("POLICY");
   add_stream_options(*command, options->routed.run, context);
+  command
+      ->add_option(
+          "--mode", options->mode,
+          "Who answers: auto (as the router decides), fast (the assistant alone) or slow (always a specialist)")
+      ->check(CLI::IsMember({"auto", "fast", "slow"}).description(""))
+      ->capture_default_str()
+      ->type_name("MODE");
   command->add_flag("--json", options->json, "Requests from standard input, a line each; events as lines of JSON");
   command->footer(
       "On a terminal: line editing, history, /help. From a pipe: each line is a request.\n"

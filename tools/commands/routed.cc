@@ -77,6 +77,8 @@ std::string_view kind_name(router::StatusEvent::Kind kind) {
       return "ready";
     case router::StatusEvent::Kind::kSummarising:
       return "summarising";
+    case router::StatusEvent::Kind::kTalking:
+      return "talking";
   }
   return "loading";
 }
@@ -108,15 +110,23 @@ struct EventFields {
   }
   ordered_json operator()(const router::StatusEvent& event) const {
     ordered_json json = {{"event", "status"}, {"kind", kind_name(event.kind)}, {"specialist", name(event.member)}};
-    if (event.kind == router::StatusEvent::Kind::kAcknowledged) json["text"] = event.text;
+    if (!event.text.empty()) json["text"] = event.text;
     if (event.kind == router::StatusEvent::Kind::kLoading) json["fraction"] = event.fraction;
     return json;
+  }
+  ordered_json operator()(const router::HandoffEvent& event) const {
+    return {{"event", "handoff"},       {"to", name(event.to)},          {"turns", event.n_turns},
+            {"tokens", event.n_tokens}, {"known_tokens", event.n_known}, {"ms", event.ms}};
   }
   ordered_json operator()(const router::TokenEvent& event) const {
     return {{"event", "token"}, {"by", name(event.by)}, {"text", event.text}};
   }
   ordered_json operator()(const router::FallbackEvent& event) const {
-    return {{"event", "fallback"}, {"from", name(event.from)}, {"reason", event.reason}, {"text", event.text}};
+    return {{"event", "fallback"},
+            {"from", name(event.from)},
+            {"to", name(event.to)},
+            {"reason", event.reason},
+            {"text", event.text}};
   }
   ordered_json operator()(const router::ForgetEvent& event) const {
     return {{"event", "forget"}, {"kind", forgetting_name(event.what)}, {"text", event.text}};

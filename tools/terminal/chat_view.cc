@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "tools/terminal/safe_text.h"
 
@@ -40,6 +41,13 @@ void ChatView::on(const router::StatusEvent& event) {
       break;
     case router::StatusEvent::Kind::kReady:
       waiting_.reset();
+      end_talk();
+      break;
+    case router::StatusEvent::Kind::kTalking:
+      waiting_.reset();
+      is_talking_ = true;
+      fmt::print(stderr, "{}", dim(safe_text(event.text), true));
+      std::fflush(stderr);
       break;
     case router::StatusEvent::Kind::kSummarising:
       waiting_ = std::make_unique<ProgressBar>("Summarising the conversation");
@@ -47,6 +55,8 @@ void ChatView::on(const router::StatusEvent& event) {
       break;
   }
 }
+
+void ChatView::on(const router::HandoffEvent&) {}
 
 void ChatView::on(const router::TokenEvent& event) {
   const std::string text = safe_text(event.text);
@@ -88,7 +98,12 @@ void ChatView::on(const router::ErrorEvent& event) {
   note("no answer: " + safe_text(event.error.message));
 }
 
+void ChatView::end_talk() {
+  if (std::exchange(is_talking_, false)) fmt::print(stderr, "\n");
+}
+
 void ChatView::note(std::string_view text) {
+  end_talk();
   std::fflush(stdout);  // what was said before, where both go to one place
   fmt::print(stderr, "{}\n", dim(text, true));
 }

@@ -25,18 +25,21 @@ class ChatView {
  private:
   void on(const router::RouteEvent& event);
   void on(const router::StatusEvent& event);
+  void on(const router::HandoffEvent& event);
   void on(const router::TokenEvent& event);
   void on(const router::FallbackEvent& event);
   void on(const router::ForgetEvent& event);
   void on(const router::DoneEvent& event);
   void on(const router::ErrorEvent& event);
   void end_line();
+  void end_talk();
   std::string dim(std::string_view text, bool on_stderr) const;
   const std::string& name(router::SpecialistId id) const;
 
   const router::RegistrySnapshot& registry_;
   bool dims_stdout_, dims_stderr_;
   bool is_answering_ = false;  // the name has been shown
+  bool is_talking_ = false;    // the assistant, while a specialist is loaded
   bool ends_line_ = true;      // stdout stands at the start of a line
   std::unique_ptr<ProgressBar> waiting_;
 };

@@ -219,7 +219,7 @@ TEST(ConfigTest, RefusesHugeAndDeepInput) {
 TEST(ConfigTest, BuiltInConfigurationIsComplete) {
   const auto config = default_config();
   ASSERT_TRUE(config) << config.error().message;
-  ASSERT_EQ(config->specialists.size(), 4u);
+  ASSERT_EQ(config->specialists.size(), 6u);
   EXPECT_EQ(config->specialists[0].name, "coding");
   for (const MemberConfig& member : config->specialists) {
     EXPECT_GE(member.intents.size(), 10u) << member.name;
@@ -231,7 +231,7 @@ TEST(ConfigTest, BuiltInConfigurationIsComplete) {
 TEST(ConfigTest, LoadsFromAFileWithRelativeIntents) {
   const auto config = load_config(std::string(SAIN_SOURCE_DIR) + "/router/specialists/sain.toml");
   ASSERT_TRUE(config) << config.error().message;
-  EXPECT_EQ(config->specialists.size(), 4u);
+  EXPECT_EQ(config->specialists.size(), 6u);
   EXPECT_TRUE(read_config_file(*config, "coding.toml"));
 }
 

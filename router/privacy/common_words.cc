@@ -11,7 +11,7 @@ constexpr std::string_view kWords =
     // Words that begin sentences and requests, and what stands in headings.
     "a about above accept according account accounts across act action active actually ad add additional address "
     "adventure after again "
-    "against age ago ah ai alice all allow almost along already also alternatively although always am among an analyze "
+    "against age ago ah ai all allow almost along already also alternatively although always am among an analyze "
     "and animation "
     "another answer answers any anybody anyone anything apart app apparently apply april are area aren argue around "
     "arrange array as ask "
@@ -19,7 +19,7 @@ constexpr std::string_view kWords =
     "balance ban basic be "
     "because become been before begin behind being believe below best better between beyond big bill billing birthday "
     "black block blood "
-    "blue bob body book booking both bot box boy boys break brief briefly bring brother brothers brown browse budget "
+    "blue body book booking both bot box boy boys break brief briefly bring brother brothers brown browse budget "
     "bug build building "
     "bus business but button buy by c calculate calendar call called can cancel cannot capital capitalized capitalize "
     "car card cards care case cat "
@@ -213,7 +213,8 @@ constexpr std::string_view kWords =
     "cartesian gaussian fourier euclidean "
     "christian christianity catholic protestant hindu buddhist buddha jesus christ bible quran torah hobbits mars "
     "venus jupiter saturn neptune uranus pluto moon "
-    "dict tuple iterable optional callable args kwargs self true false none raises examples todo note fixme ";
+    "going gonna trying looking having getting being too very still devil dict tuple iterable optional callable args "
+    "kwargs self true false none raises examples todo note fixme ";
 
 struct WordSet {
   std::unordered_set<std::string_view> words;

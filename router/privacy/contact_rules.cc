@@ -18,10 +18,10 @@ constexpr auto kDeviceId = PersonalDataKind::kDeviceId;
 constexpr auto kBirthDate = PersonalDataKind::kBirthDate;
 constexpr auto kOff = PrivacyLevel::kOff, kOn = PrivacyLevel::kOn, kStrict = PrivacyLevel::kStrict;
 
-/// Seven to fifteen digits (ITU-T E.164), which are no date, decimal fraction or dotted quad.
+/// Six to fifteen digits (ITU-T E.164), which are no date, decimal fraction or dotted quad.
 size_t phone(std::string_view match) {
   const std::string digits = digits_of(match);
-  if (digits.size() < 7 || digits.size() > 20) return 0;  // an extension included
+  if (digits.size() < 6 || digits.size() > 20) return 0;  // an extension included
   const auto count = [&](char c) { return std::ranges::count(match, c); };
   if (count('.') == 1 && count(' ') + count('-') == 0) return 0;
   const bool is_iso_date = digits.size() == 8 && match.size() == 10 && match[4] == match[7] && match[4] != ' ' &&
@@ -86,9 +86,9 @@ constexpr const char* kPhoneWords =
     "phone(?: ?(?:no|number))?|tel|telephone|telefon|telefoon|téléphone|teléfono|telefono|telefone|mobile|mobil|móvil|"
     "handy|cell|cellphone|fax|whatsapp|signal|sms|call(?: me| us| him| her| them)?|dial|ring|text me|text him|text "
     "her|reach|"
-    "answering|contact|messages? to|my number|his number|her number|number is|desk|office|hotline";
+    "answering|contact|messages? to|my number|his number|her number|number is|desk|office|hotline|registered";
 constexpr const char* kPhoneForm =
-    "(?<![\\w.$€£])(?:\\+|00)?\\(?[0-9](?:{SEP}{0,2}[()/]?{SEP}?[0-9]){6,14}\\)?"
+    "(?<![\\w.$€£])(?:\\+|00)?\\(?[0-9](?:{SEP}{0,2}[()/]?{SEP}?[0-9]){5,14}\\)?"
     "(?:\\h?(?:x|ext\\.?)\\h?[0-9]{1,5})?(?![\\w%€£$]|[.,][0-9])";
 constexpr const char* kBirthWords =
     "birth|births|born|birthday|birthdate|dob|d\\.o\\.b|b-day|bday|geboren|geburtstag|geburtsdatum|né|née|naissance|"
@@ -110,8 +110,13 @@ constexpr Rule kRules[] = {
     {kPhone, kOn,
      "(?<![\\w.+])(?:\\+|00)[1-9](?:{SEP}?[()/]?{SEP}?[0-9]){7,14}(?:\\h?(?:x|ext\\.?)\\h?[0-9]{1,5})?{RIGHT}",
      international_phone},
+    // An area code in brackets; a 0 before nine to ten digits more: no number of anything else is written so.
+    {kPhone, kOn, "(?<![\\w.])\\((?:0?[1-9][0-9]{1,3})\\)\\h?[0-9]{3,4}[- ]?[0-9]{3,4}{RIGHT}", phone},
+    {kPhone, kOn, "(?<![\\w.$€£+-])0[1-9](?:[ /-]?[0-9]){8,9}{RIGHT}", phone},
     {kPhone, kStrict, kPhoneForm, bare_phone},
     {kPhone, kOff, kPhoneForm, phone, kPhoneWords},
+    {kPhone, kOn,
+     "(?<![\\w.])[0-9(](?:[ ()/.-]{0,2}[0-9]){5,14}(?=\\h?[-(]?(?i:office|fax|mobile|home|cell|desk|work)\\b)", phone},
     {kIpAddress, kOn, "(?<![\\w.-])(?:[0-9]{1,3}\\.){3}[0-9]{1,3}(?!\\w|\\.[0-9]|-)", public_ipv4},
     {kIpAddress, kStrict, "(?<![\\w.])(?:[0-9]{1,3}\\.){3}[0-9]{1,3}(?!\\w|\\.[0-9])", ipv4,
      "ip|ips|ip address|client_ip"},

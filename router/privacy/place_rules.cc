@@ -10,7 +10,8 @@ constexpr auto kOff = PrivacyLevel::kOff, kOn = PrivacyLevel::kOn, kStrict = Pri
 constexpr const char* kAddressWords =
     "address(?:es)?|addr|adresse|dirección|indirizzo|adres|adress|endereço|liv(?:e|es|ed|ing) (?:at|in|on)|moved "
     "to|located at|"
-    "resid(?:e|es|ing) at|residence|deliver(?:ed)? (?:it )?to|ship(?:ped)? (?:it )?to|sent to|send (?:it )?to|meet "
+    "resid(?:e|es|ing) at|residence|deliver(?:ed)? (?:it )?to|ship(?:ped)? (?:it )?to|sent to|send (?:[a-z]{1,12} "
+    "){0,3}to|documents to|meet "
     "(?:me |you |us )?at|"
     "taxi to|arrived at|return (?:it )?to|office is at|wohne in|wohnhaft|habite|vivo en|abito in|mail(?:ed)? to";
 
@@ -58,7 +59,8 @@ constexpr Rule kRules[] = {
     // Behind such words any number and capitalised name, in any order, or a street in small letters.
     {kAddress, kOff,
      "(?<![\\w.$€£])(?:[0-9]{1,5}[A-Za-z]?(?:[/-][0-9]{1,4})?,?\\h(?:{PARTICLE}\\h){0,2}{WORD}|"
-     "(?:{WORD}\\h(?:{PARTICLE}\\h)?){1,4}[0-9]{1,5}[A-Za-z]?(?![\\w:%]))",
+     "{WORD}\\.?\\h(?:(?!(?:in|by|at|on|for|before|after|and|or|the|with|of|about)\\h)\\p{L}{1,24}\\.?\\h){0,3}"
+     "(?!(?:19|20)[0-9]{2}(?![0-9]))[0-9]{1,5}[A-Za-z]?(?![\\w:%]|\\h?[ap]m\\b))",
      nullptr, kAddressWords},
     {kAddress, kOff, "(?<![\\w.])[0-9]{1,5}[a-z]?,?\\h(?:[\\p{L}'’.-]{2,20}\\h){1,3}(?i:{STREET})", nullptr,
      kAddressWords},

@@ -88,7 +88,7 @@ constexpr const char* kPhoneWords =
     "her|reach|"
     "answering|contact|messages? to|my number|his number|her number|number is|desk|office|hotline|registered";
 constexpr const char* kPhoneForm =
-    "(?<![\\w.$€£])(?:\\+|00)?\\(?[0-9](?:{SEP}{0,2}[()/]?{SEP}?[0-9]){5,14}\\)?"
+    "(?<![\\w.$€£]|[0-9]-)(?!{DATE}(?![./-][0-9]))(?:\\+|00)?\\(?[0-9](?:{SEP}{0,2}[()/]?{SEP}?[0-9]){5,14}\\)?"
     "(?:\\h?(?:x|ext\\.?)\\h?[0-9]{1,5})?(?![\\w%€£$]|[.,][0-9])";
 constexpr const char* kBirthWords =
     "birth|births|born|birthday|birthdate|dob|d\\.o\\.b|b-day|bday|geboren|geburtstag|geburtsdatum|né|née|naissance|"
@@ -101,9 +101,10 @@ constexpr Rule kRules[] = {
      "-])(?!git@)[\\p{L}0-9_](?:[\\p{L}0-9._%+'-]{0,127})@(?:[\\p{L}0-9](?:[\\p{L}0-9-]{0,62})\\.){1,8}\\p{L}{2,24}(?!"
      "\\w)"},
     {kEmail, kOn,
-     "(?i:(?<![\\w.])[\\w.+-]{2,64} ?(?:\\(at\\)|\\[at\\]|\\{at\\}| at ) ?[\\w-]{2,63} "
-     "?(?:\\(dot\\)|\\[dot\\]|\\{dot\\}| dot ) ?"
-     "(?:com|org|net|edu|de|fr|uk|es|it|nl|pl|io|eu|info|me)\\b)"},
+     "(?i:(?<![\\w.])[\\w.+-]{2,64} ?(?:\\(at\\)|\\[at\\]|\\{at\\}) ?[\\w.-]{2,63} ?(?:(?:\\(dot\\)|\\[dot\\]|"
+     "\\{dot\\}|\\bdot\\b|\\.) ?[a-z]{2,10}\\b))"},
+    {kEmail, kOff, "(?i:(?<![\\w.])[\\w.+-]{2,64} at [\\w-]{2,63} dot [a-z]{2,10}\\b)", nullptr,
+     "e-?mail|mail|write to|reach"},
     {kPhone, kOn,
      "(?<![\\w.-])(?:(?:\\+|00)?1[-. ]?)?(?:\\([2-9][0-9]{2}\\)\\h?|[2-9][0-9]{2}[-.])[0-9]{3}[-.][0-9]{4}"
      "(?:\\h?(?:x|ext\\.?)\\h?[0-9]{1,5})?(?![\\w-]|\\.[0-9])"},

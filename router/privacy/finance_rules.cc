@@ -20,7 +20,8 @@ constexpr Rule kRules[] = {
     {kCard, kOn, "{LEFT}3[0-9]{3}([ -])[0-9]{6}\\1[0-9]{4,5}{RIGHT}", payment_card},
     {kCard, kOn, "{LEFT}[2-6][0-9]{11,18}{RIGHT}", payment_card},
     // Behind such words a number that was mistyped counts, too.
-    {kCard, kOff, "{LEFT}[0-9](?:[ -]?[0-9]){11,18}{RIGHT}", nullptr, kCardWords},
+    {kCard, kOff, "{LEFT}[0-9]{4}(?:([ -]?)[0-9]{4}\\1[0-9]{4}\\1[0-9]{0,7}|([ -])[0-9]{6}\\2[0-9]{4,5}){RIGHT}",
+     nullptr, kCardWords},
     {kCard, kOff, "\\b[0-9]{3,4}{RIGHT}", nullptr, "cvv2?|cvc2?|card security code|security code"},
     {kAccount, kOn, "(?<!\\w)(?i:[A-Z]{2})[0-9]{2}(?:[ -]?(?i:[A-Z0-9]){4}){2,7}(?:[ -]?(?i:[A-Z0-9]){1,3})?(?!\\w)",
      iban},

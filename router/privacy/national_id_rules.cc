@@ -221,7 +221,8 @@ constexpr Rule kRules[] = {
     {kNationalId, kOff, kElevenDigits, croatia, "oib"},
     {kNationalId, kOn, "{LEFT}[0-9]{1,2}\\.[0-9]{3}\\.[0-9]{3}-[0-9Kk]{RIGHT}", chile},
     {kNationalId, kOn,
-     "{LEFT}[A-Z][AEIOUX][A-Z]{2}[0-9]{2}[01][0-9][0-3][0-9][HMX][A-Z]{2}[B-DF-HJ-NP-TV-Z]{3}[0-9A-Z][0-9]{RIGHT}"},
+     "{LEFT}[A-Z][AEIOUX][A-Z]{2}[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9][HMX][A-Z]{2}[B-DF-HJ-NP-TV-Z]{3}[0-9A-Z][0-9]{"
+     "RIGHT}"},
     // Without any form in common: a token with digits behind such words.
     {kNationalId, kOff, "\\b(?=[A-Z-]{0,6}[0-9])[A-Z0-9](?:-?[A-Z0-9]){4,19}\\b", nullptr,
      "passport(?: ?(?:no|nr|num|number|id))?|driv(?:er|ing)(?:['’]?s)? licen[cs]e(?: ?(?:no|number|id))?|"

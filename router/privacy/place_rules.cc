@@ -1,4 +1,8 @@
 // Where somebody lives or is.
+#include <algorithm>
+#include <cctype>
+
+#include "router/privacy/common_words.h"
 #include "router/privacy/rule.h"
 
 namespace sain::router::privacy {
@@ -14,6 +18,17 @@ constexpr const char* kAddressWords =
     "){0,3}to|documents to|meet "
     "(?:me |you |us )?at|"
     "taxi to|arrived at|return (?:it )?to|office is at|wohne in|wohnhaft|habite|vivo en|abito in|mail(?:ed)? to";
+
+/// Whether not all words are common: "Chapter 12", "March 1985", "Windows 11".
+size_t has_own_word(std::string_view match) {
+  for (size_t begin = 0; begin < match.size();) {
+    const size_t end = std::min(match.find_first_of(" \t", begin), match.size());
+    const std::string_view word = match.substr(begin, end - begin);
+    if (std::isdigit(static_cast<unsigned char>(word[0])) == 0 && !is_common_word(word)) return match.size();
+    begin = std::min(match.find_first_not_of(" \t", end), match.size());
+  }
+  return 0;
+}
 
 constexpr Rule kRules[] = {
     // 12 Main Street
@@ -66,11 +81,13 @@ constexpr Rule kRules[] = {
      kAddressWords},
     // A line that begins or ends with a number, and has else only names.
     {kAddress, kStrict,
-     "(?m:^[>?\\h]{0,8}\\K[0-9]{1,5}[A-Za-z]?,?\\h(?:{PARTICLE}\\h){0,2}{WORD}(?:\\h{WORD}){0,3}\\h*$)"},
+     "(?m:^[>?\\h]{0,8}\\K[0-9]{1,5}[A-Za-z]?,?\\h(?:{PARTICLE}\\h){0,2}{WORD}(?:\\h{WORD}){0,3}\\h*$)", has_own_word},
     {kAddress, kStrict,
-     "(?<![\\w.])[0-9]{1,5}[A-Za-z]?,?\\h(?:{PARTICLE}\\h){0,2}{WORD}(?:\\h{WORD}){0,3}(?=\\s*(?:,|\\n|$))"},
-    {kAddress, kStrict, "(?<!\\w){WORD}(?:\\h(?:{PARTICLE}\\h)?{WORD}){0,3}\\h[0-9]{1,4}[A-Za-z]?(?=\\s*(?:,|\\n|$))"},
-    {kAddress, kStrict, "(?<!\\w){WORD}(?:\\h{WORD}){0,2}\\h{STREET}(?!\\w)"},
+     "(?<![\\w.])[0-9]{1,5}[A-Za-z]?,?\\h(?:{PARTICLE}\\h){0,2}{WORD}(?:\\h{WORD}){0,3}(?=\\s*(?:,|\\n|$))",
+     has_own_word},
+    {kAddress, kStrict, "(?<!\\w){WORD}(?:\\h(?:{PARTICLE}\\h)?{WORD}){0,3}\\h[0-9]{1,4}[A-Za-z]?(?=\\s*(?:,|\\n|$))",
+     has_own_word},
+    {kAddress, kStrict, "(?<!\\w){WORD}(?:\\h{WORD}){0,2}\\h{STREET}(?!\\w)", has_own_word},
     {kAddress, kStrict, "(?<!\\w)(?:Apt\\.?|Apartment|Suite|Unit|Flat)\\h#?[0-9]{1,5}[A-Z]?(?!\\w)"},
     {kAddress, kStrict,
      "{LEFT}(?:[1-9][0-9]{3}\\h?[A-Z]{2}|[0-9]{4,6})\\h\\p{Lu}\\p{L}{2,24}(?!\\w)"},  // 1012 AB, 10115 Berlin

@@ -213,6 +213,7 @@ constexpr std::string_view kWords =
     "cartesian gaussian fourier euclidean "
     "christian christianity catholic protestant hindu buddhist buddha jesus christ bible quran torah hobbits mars "
     "venus jupiter saturn neptune uranus pluto moon "
+    "analysis survey records prediction raw distribution gender churn deploy artifacts turnover satisfaction complaint "
     "going gonna trying looking having getting being too very still devil dict tuple iterable optional callable args "
     "kwargs self true false none raises examples todo note fixme ";
 

@@ -26,7 +26,9 @@ size_t phone(std::string_view match) {
   if (count('.') == 1 && count(' ') + count('-') == 0) return 0;
   const bool is_iso_date = digits.size() == 8 && match.size() == 10 && match[4] == match[7] && match[4] != ' ' &&
                            (match.starts_with("19") || match.starts_with("20"));
-  if (is_iso_date) return 0;
+  const auto is_year = [](std::string_view four) { return four.starts_with("19") || four.starts_with("20"); };
+  const bool is_span_of_years = match.size() == 9 && is_year(match) && is_year(match.substr(5)) && digits.size() == 8;
+  if (is_iso_date || is_span_of_years) return 0;
   const std::string text(match);
   in_addr ignored;
   return inet_pton(AF_INET, text.c_str(), &ignored) == 1 ? 0 : match.size();

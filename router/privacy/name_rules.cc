@@ -33,6 +33,14 @@ size_t name(std::string_view match) {
   return end;
 }
 
+/// As name(), unless the first word is an abbreviation: "name: CI".
+size_t labelled_name(std::string_view match) {
+  const std::string_view first = match.substr(0, match.find_first_of(" \t\n"));
+  const bool is_short =
+      first.size() <= 3 && std::ranges::none_of(first, [](unsigned char c) { return std::islower(c); });
+  return is_short ? 0 : name(match);
+}
+
 /// As name(), of at least two words.
 size_t full_name(std::string_view match) {
   const size_t end = name(match);
@@ -64,12 +72,12 @@ constexpr Rule kRules[] = {
     {kName, kOn,
      "(?:我叫|我的名字是|我的姓名是|私の名前は|제 이름은)\\h?\\K[\\p{Han}\\p{Hiragana}\\p{Katakana}\\p{Hangul}]{2,6}"},
     {kName, kOn,
-     "(?m:^[>*?\\h-]{0,8})(?i:(?:(?:full|first|last|maiden|billing|customer|patient|client|contact|employee|account|"
+     "(?m:^[>*?\\h]{0,8})(?i:(?:(?:full|first|last|maiden|billing|customer|patient|client|contact|employee|account|"
      "user)?\\h?name|"
      "patient|client|customer|employee|beneficiary|attn|attention|billing address|contact|signed|what['’]s your "
      "(?:last )?name\\?|"
      "who are you\\?)\\h?[:=?]?)\\s{1,8}\\K{NAME}",
-     name},
+     labelled_name},
     {kName, kOn, "(?i:\\b(?:dear|hi|hello|hey|hallo|liebe|lieber|bonjour|hola|ciao)\\h)\\K{NAME}(?=\\h?[,!:\\n]|$)",
      name},
     {kName, kOn,
@@ -86,6 +94,11 @@ constexpr Rule kRules[] = {
      "client|employee|"
      "partner['’]s name|ex)(?:['’]s name is|,|\\h(?:is\\h)?(?:called|named)|\\h\\()?\\h?)(?<!\\w)\\K{NAME}",
      name},
+    {kName, kOn,
+     "(?i:\\b(?:man|woman|guy|person|someone|colleague|customer|client|patient|employee|student|neighbou?r|friend)\\h(?"
+     ":called|named)\\h)"
+     "\\K{NAME}",
+     full_name},
     {kName, kOn, "\\b{TITLE}\\h\\K{NAME}", full_name},
     {kName, kStrict, "\\b(?i:{TITLE})\\h\\K{NAME}", name},
     {kName, kOn, "(?:\\b(?i:i am|i['’]m|this is|ich bin|je suis|soy|sono)\\h)\\K{NAME}", full_name},

@@ -14,7 +14,8 @@ constexpr auto kOff = PrivacyLevel::kOff, kOn = PrivacyLevel::kOn, kStrict = Pri
 constexpr const char* kAddressWords =
     "address(?:es)?|addr|adresse|dirección|indirizzo|adres|adress|endereço|liv(?:e|es|ed|ing) (?:at|in|on)|moved "
     "to|located at|"
-    "resid(?:e|es|ing) at|residence|deliver(?:ed)? (?:it )?to|ship(?:ped)? (?:it )?to|sent to|send (?:[a-z]{1,12} "
+    "resid(?:e|es|ing) (?:at|in)|residence|deliver(?:ed)? (?:it )?to|ship(?:ped)? (?:it )?to|sent to|send "
+    "(?:[a-z]{1,12} "
     "){0,3}to|documents to|meet "
     "(?:me |you |us )?at|"
     "taxi to|arrived at|return (?:it )?to|office is at|wohne in|wohnhaft|habite|vivo en|abito in|mail(?:ed)? to";
@@ -63,7 +64,7 @@ constexpr Rule kRules[] = {
     {kAddress, kOn,
      "(?<!\\w){WORD}(?:\\h{WORD}){0,2},?\\h(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O["
      "HKR]|"
-     "PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY])\\h[0-9]{5}(?:-[0-9]{4})?(?!\\w)"},
+     "PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]),?\\h[0-9]{5}(?:-[0-9]{4})?(?!\\w)"},
     {kAddress, kOn,
      "(?i:\\b(?:p\\.?\\h?o\\.?\\h?box|postfach|postbox|postboks|apartado|casilla)\\h#?[0-9]{1,6})(?!\\w)"},
     // Of Britain and Canada: a few houses each.
@@ -76,6 +77,9 @@ constexpr Rule kRules[] = {
      "(?<![\\w.$€£])(?:[0-9]{1,5}[A-Za-z]?(?:[/-][0-9]{1,4})?,?\\h(?:{PARTICLE}\\h){0,2}{WORD}|"
      "{WORD}\\.?\\h(?:(?!(?:in|by|at|on|for|before|after|and|or|the|with|of|about)\\h)\\p{L}{1,24}\\.?\\h){0,3}"
      "(?!(?:19|20)[0-9]{2}(?![0-9]))[0-9]{1,5}[A-Za-z]?(?![\\w:%]|\\h?[ap]m\\b))",
+     has_own_word, kAddressWords},
+    {kAddress, kOff,
+     "(?<!\\w){WORD}(?:\\h{WORD}){0,2}(?:,\\h[A-Z]{2,3})?,?\\h\\(?(?!(?:19|20)[0-9]{2}(?![0-9]))[0-9]{4,6}(?!\\w)",
      nullptr, kAddressWords},
     {kAddress, kOff, "(?<![\\w.])[0-9]{1,5}[a-z]?,?\\h(?:[\\p{L}'’.-]{2,20}\\h){1,3}(?i:{STREET})", nullptr,
      kAddressWords},

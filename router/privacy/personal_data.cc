@@ -47,6 +47,10 @@ constexpr std::pair<std::string_view, std::string_view> kAbbreviations[] = {
     {"{TITLE}",
      "(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Professor|Herr|Frau|Madame|Mme|Mlle|Monsieur|Señora?|Sra?|Signora?|Sig|Dott|Dhr|"
      "Mevr|Pan|Pani)\\.?"},
+    {"{SECRET}",  // the name of a variable or field that holds one
+     "(?i:\\b(?:\\w{0,24}[_-])?(?:pass(?:word|wd|phrase|code)?|pwd|secret|api[_ -]?key|access[_ -]?key|token|private[_ "
+     "-]?key|"
+     "credentials?)s?\\b[\"'`*]{0,2})"},
     {"{LEFT}", "(?<!\\w|[0-9][.+-])"},
     {"{RIGHT}", "(?!\\w|[.,-][0-9])"},
     {"{SEP}", "[ \\x{A0}\\x{2007}\\x{202F}.\\x{2010}-\\x{2015}\\x{2212}-]"},

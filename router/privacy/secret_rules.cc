@@ -27,9 +27,6 @@ size_t looks_secret(std::string_view match) {
   return has(std::isdigit) + has(std::isalpha) + has(std::ispunct) >= 2 ? match.size() : 0;
 }
 
-#define SAIN_SECRET_NAME                                                                                    \
-  "(?i:\\b(?:\\w{0,24}[_-])?(?:pass(?:word|wd|phrase|code)?|pwd|secret|api[_ -]?key|access[_ -]?key|token|" \
-  "private[_ -]?key|credentials?)s?\\b[\"'`*]{0,2})"
 constexpr Rule kRules[] = {
     {kSecret, kOn, "-----BEGIN [A-Z ]{0,24}PRIVATE KEY(?: BLOCK)?-----[^-]{0,16384}(?:-----END [A-Z ]{0,24}-----)?"},
     {kSecret, kOn, "\\b(?:AKIA|ASIA|AROA)[0-9A-Z]{16}\\b"},  // Amazon
@@ -47,13 +44,11 @@ constexpr Rule kRules[] = {
     {kSecret, kOn, "\\beyJ[A-Za-z0-9_-]{8,4096}\\.eyJ[A-Za-z0-9_-]{8,4096}\\.[A-Za-z0-9_-]{8,1024}"},  // JSON web token
     {kSecret, kOn, "\\b[a-z][a-z0-9+.-]{1,20}://[^\\s:/@]{0,64}:\\K[^\\s:/@]{3,128}(?=@)", looks_secret},
     {kSecret, kOn, "(?i:\\bAuthorization: ?(?:Bearer|Basic|Token) )\\K[A-Za-z0-9._~+/=-]{12,2048}"},
-    {kSecret, kOn, SAIN_SECRET_NAME "\\h{0,8}(?:=>|:=|=|:|\\bis\\b)\\h{0,8}[\"'`]\\K[^\\s\"'`]{6,256}(?=[\"'`])",
-     looks_secret},
-    {kSecret, kOn, SAIN_SECRET_NAME "\\h{0,8}(?:=|:|\\bis\\b:?)\\h{0,8}\\K[^\\s\"'`,;]{6,256}(?<![.?!])", looks_secret},
-    {kSecret, kStrict, SAIN_SECRET_NAME "\\h{0,8}(?:=|:|\\bis\\b:?)\\h{0,8}\\K[^\\s\"'`,;()]{4,256}(?<![.?!])"},
+    {kSecret, kOn, "{SECRET}\\h{0,8}(?:=>|:=|=|:|\\bis\\b)\\h{0,8}[\"'`]\\K[^\\s\"'`]{6,256}(?=[\"'`])", looks_secret},
+    {kSecret, kOn, "{SECRET}\\h{0,8}(?:=|:|\\bis\\b:?)\\h{0,8}\\K[^\\s\"'`,;]{6,256}(?<![.?!])", looks_secret},
+    {kSecret, kStrict, "{SECRET}\\h{0,8}(?:=|:|\\bis\\b:?)\\h{0,8}\\K[^\\s\"'`,;()]{4,256}(?<![.?!])"},
     {kSecret, kOff, "\\b[0-9]{4,8}\\b", nullptr, "pin(?: ?(?:code|number))? ?(?:is|:|=)|my pin|one[- ]time code|otp"},
 };
-#undef SAIN_SECRET_NAME
 
 }  // namespace
 

@@ -19,6 +19,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr size_t kMaxErrorBytes = size_t{64} << 10;  // of an error response, as far as it is read
 constexpr int kPollMs = 1000;                        // a stop request and data wake it up before
+constexpr uint32_t kEndMs = 20;                      // from "[DONE]" to the end: then the connection serves again
 
 struct FreeUrl {
   void operator()(CURLU* url) const { curl_url_cleanup(url); }
@@ -186,7 +187,6 @@ struct CloudClient::Connections {
 
  private:
   Result<CURLcode> poll(Exchange& exchange, const CloudOptions& options, const std::stop_token& stop) {
-    const std::chrono::milliseconds idle_timeout(options.idle_timeout_ms);
     for (exchange.last_byte = Clock::now();;) {
       if (stop.stop_requested()) return CURLE_ABORTED_BY_CALLBACK;
       int n_running = 0, n_messages = 0;
@@ -194,13 +194,15 @@ struct CloudClient::Connections {
       while (const CURLMsg* message = curl_multi_info_read(multi.get(), &n_messages)) {
         if (message->msg == CURLMSG_DONE && message->easy_handle == exchange.easy) return message->data.result;
       }
-      if (exchange.reader->is_done()) return CURLE_OK;  // a server may leave the connection open behind it
+      const bool is_done = exchange.reader->is_done();
+      const std::chrono::milliseconds patience(is_done ? kEndMs : options.idle_timeout_ms);
       const auto idle = Clock::now() - exchange.last_byte;
-      if (idle >= idle_timeout) {
+      if (idle >= patience) {
+        if (is_done) return CURLE_OK;
         return make_error(ErrorCode::kIo, "the server is silent for {} ms, after {} bytes", options.idle_timeout_ms,
                           exchange.answer.received_bytes);
       }
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(idle_timeout - idle).count();
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(patience - idle).count();
       const int wait_ms = static_cast<int>(std::min<int64_t>(kPollMs, left));
       if (curl_multi_poll(multi.get(), nullptr, 0, wait_ms, nullptr) != CURLM_OK) break;
     }

@@ -50,8 +50,9 @@ class CloudClient {
   ~CloudClient();
 
   /// Sends `messages` and gives the text of the answer to `sink` as it comes. A stop request ends it within 100 ms and
-  /// is no error: what came so far is the answer, with FinishReason::kCancelled. Redirections are not followed. After
-  /// an error, text that the sink got is void. Errors name the URL, without its query, and never the key:
+  /// is no error: what came so far is the answer, with FinishReason::kCancelled. Redirections are not followed; a
+  /// proxy of the environment (https_proxy) is used, but not to this machine. After an error, text that the sink got is
+  /// void. Errors name the URL, without its query, and never the key:
   ///  - kInvalidArgument: the URL; the key's variable is not set; status 400, 401, 403, 413, 422.
   ///  - kNotFound: status 404. kResourceExhausted: status 429; a response that is too large.
   ///  - kIo: no connection, silence, a stream that breaks off, any other status but 200.

@@ -86,13 +86,14 @@ constexpr Rule kRules[] = {
      "saludos)),?\\s{1,4}\\K{NAME}(?=\\h{0,4}[.]?(?:\\n|$))",
      name},
     {kName, kOn,
-     "(?i:\\bmy\\h(?:[a-z]{2,10}\\h)?(?:wife|husband|spouse|son|daughter|kid|child|baby|brother|sister|mother|father|"
+     "(?i:\\bmy\\h(?:[a-z]{2,10}\\h){0,2}(?:wife|husband|spouse|son|daughter|kid|child|baby|brother|sister|mother|"
+     "father|"
      "mom|mum|dad|uncle|aunt|"
      "cousin|nephew|niece|grandmother|grandfather|grandma|grandpa|boss|manager|friend|colleague|coworker|co-worker|"
      "neighbou?r|doctor|"
      "therapist|dentist|lawyer|partner|girlfriend|boyfriend|fianc[eé]e?|roommate|landlord|teacher|student|patient|"
      "client|employee|"
-     "partner['’]s name|ex)(?:['’]s name is|,|\\h(?:is\\h)?(?:called|named)|\\h\\()?\\h?)(?<!\\w)\\K{NAME}",
+     "partner['’]s name|ex)(?:['’]s name is|,|\\h(?:is\\h|was\\h)?(?:called|named)|\\h\\()?\\h?)(?<!\\w)\\K{NAME}",
      name},
     {kName, kOn,
      "(?i:\\b(?:man|woman|guy|person|someone|colleague|customer|client|patient|employee|student|neighbou?r|friend)\\h(?"

@@ -217,12 +217,12 @@ constexpr Rule kRules[] = {
     {kNationalId, kOn, "{LEFT}[1-9][0-9]{5}(?:19|20)[0-9]{9}[0-9Xx]{RIGHT}", china},
     {kNationalId, kOn, "{LEFT}[0-9]{6}-[1-8][0-9]{6}{RIGHT}", korea},
     {kNationalId, kStrict, "{LEFT}[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}(?![ -][0-9]){RIGHT}",
-     eleven_less_rest<Weights{6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2}>, "my number|マイナンバー|個人番号"},
+     eleven_less_rest<Weights{6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2}>, "my number|マイナンバーは?|個人番号は?"},
     {kNationalId, kOff, kElevenDigits, croatia, "oib"},
     {kNationalId, kOn, "{LEFT}[0-9]{1,2}\\.[0-9]{3}\\.[0-9]{3}-[0-9Kk]{RIGHT}", chile},
     {kNationalId, kOn,
-     "{LEFT}[A-Z][AEIOUX][A-Z]{2}[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9][HMX][A-Z]{2}[B-DF-HJ-NP-TV-Z]{3}[0-9A-Z][0-9]{"
-     "RIGHT}"},
+     "{LEFT}[A-Z][AEIOUX][A-Z]{2}[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9][HMX][A-Z]{2}[B-DF-HJ-NP-TV-Z]{3}"
+     "[0-9A-Z][0-9]{RIGHT}"},
     // Without any form in common: a token with digits behind such words.
     {kNationalId, kOff, "\\b(?=[A-Z-]{0,6}[0-9])[A-Z0-9](?:-?[A-Z0-9]){4,19}\\b", nullptr,
      "passport(?: ?(?:no|nr|num|number|id))?|driv(?:er|ing)(?:['’]?s)? licen[cs]e(?: ?(?:no|number|id))?|"

@@ -213,6 +213,7 @@ TEST(PersonalData, Name) {
                 {"Best regards,\nAnna Fischer", "name(Anna Fischer)"},
                 {"Name: Ludwig van Beethoven", "name(Ludwig van Beethoven)"},
                 {"my wife Anna is ill", "name(Anna)"},
+                {"my great grandmother was called Anna", "name(Anna)"},
                 {"Dr. Anna Fischer called", "name(Anna Fischer)"},
                 {"I'm Anna Fischer from Berlin", "name(Anna Fischer)"},
                 {"我叫王小明", "name(王小明)"}});

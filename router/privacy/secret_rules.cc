@@ -44,9 +44,9 @@ constexpr Rule kRules[] = {
     {kSecret, kOn, "\\beyJ[A-Za-z0-9_-]{8,4096}\\.eyJ[A-Za-z0-9_-]{8,4096}\\.[A-Za-z0-9_-]{8,1024}"},  // JSON web token
     {kSecret, kOn, "\\b[a-z][a-z0-9+.-]{1,20}://[^\\s:/@]{0,64}:\\K[^\\s:/@]{3,128}(?=@)", looks_secret},
     {kSecret, kOn, "(?i:\\bAuthorization: ?(?:Bearer|Basic|Token) )\\K[A-Za-z0-9._~+/=-]{12,2048}"},
-    {kSecret, kOn, "{SECRET}\\h{0,8}(?:=>|:=|=|:|\\bis\\b)\\h{0,8}[\"'`]\\K[^\\s\"'`]{6,256}(?=[\"'`])", looks_secret},
-    {kSecret, kOn, "{SECRET}\\h{0,8}(?:=|:|\\bis\\b:?)\\h{0,8}\\K[^\\s\"'`,;]{6,256}(?<![.?!])", looks_secret},
-    {kSecret, kStrict, "{SECRET}\\h{0,8}(?:=|:|\\bis\\b:?)\\h{0,8}\\K[^\\s\"'`,;()]{4,256}(?<![.?!])"},
+    {kSecret, kOn, "{SECRET}\\h{0,8}(?:=>|:=|=|:|\\bis\\b)\\h{0,8}[\"'`]\\K[^\\s\"'`]{6,1024}(?=[\"'`])", looks_secret},
+    {kSecret, kOn, "{SECRET}\\h{0,8}(?:=|:|\\bis\\b:?)\\h{0,8}\\K[^\\s\"'`,;]{6,1024}(?<![.?!])", looks_secret},
+    {kSecret, kStrict, "{SECRET}\\h{0,8}(?:=|:|\\bis\\b:?)\\h{0,8}\\K[^\\s\"'`,;()]{4,1024}(?<![.?!])"},
     {kSecret, kOff, "\\b[0-9]{4,8}\\b", nullptr, "pin(?: ?(?:code|number))? ?(?:is|:|=)|my pin|one[- ]time code|otp"},
 };
 

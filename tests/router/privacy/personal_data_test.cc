@@ -47,6 +47,8 @@ TEST(PersonalData, Email) {
   expect_found({{"Write to anna.fischer@example.org, please.", "email(anna.fischer@example.org)"},
                 {"<o'neil+x@mail.example.co.uk>", "email(o'neil+x@mail.example.co.uk)"},
                 {"jörg@müller.de", "email(jörg@müller.de)"},
+                {"--anna@example.org", "email(anna@example.org)"},
+                {"mailto:/.anna@example.org", "email(anna@example.org)"},
                 {"anna (at) example (dot) org", "email(anna (at) example (dot) org)"},
                 {"my email is anna at example dot com", "email(anna at example dot com)"}});
   expect_nothing(

@@ -283,7 +283,8 @@ void Coordinator::finish(SpecialistId by, Answer answer, Request& request) {
     ++(is_cancelled ? m.n_cancelled : m.n_answers[index(by)]);
   });
   if (!is_blank(answer.text)) {
-    if (!is_cancelled) transitions_.record(history(request.conversation), registry_.snapshot().names[index(by)]);
+    if (!is_cancelled && by != kAssistant)
+      transitions_.record(history(request.conversation), registry_.snapshot().names[index(by)]);
     request.conversation.context.record({request.text, std::move(answer.text), by});
   }
   request.sink(DoneEvent{by, answer.finish_reason, answer.n_dropped_turns, answer.context, request.timings});
@@ -293,16 +294,22 @@ void Coordinator::finish(SpecialistId by, Answer answer, Request& request) {
 /// Tells the residency who is likely to be needed next in the conversations that go on, and has the likeliest loaded.
 void Coordinator::look_ahead(const Conversation& conversation) {
   constexpr size_t kMostConversations = 16;
+  constexpr double kFading = 0.5;  // the longer ago one has spoken, the less likely it speaks next
   constexpr double kWorthLoading = 0.1;
-  const std::vector<double> next = transitions_.next(history(conversation), registry_.snapshot().names);
+  const std::vector<std::string>& names = registry_.snapshot().names;
+  std::vector<double> next = transitions_.next(history(conversation), std::span(names).subspan(1));
+  next.insert(next.begin(), 0);  // the assistant is there in any case
   std::vector<double> forecast(registry_.size(), 0.0);
   {
     const std::lock_guard lock(mutex_);
     std::erase_if(forecasts_, [&](const auto& forecast_of) { return forecast_of.first == conversation.id; });
-    forecasts_.emplace_back(conversation.id, next);
-    if (forecasts_.size() > kMostConversations) forecasts_.pop_front();
-    for (const auto& [id, p] : forecasts_)
-      for (size_t i = 0; i < p.size(); ++i) forecast[i] += p[i] / static_cast<double>(forecasts_.size());
+    forecasts_.emplace_front(conversation.id, next);
+    if (forecasts_.size() > kMostConversations) forecasts_.pop_back();
+    double weight = 1 - kFading;
+    for (const auto& [id, p] : forecasts_) {
+      for (size_t i = 0; i < p.size(); ++i) forecast[i] += weight * p[i];
+      weight *= kFading;
+    }
   }
   residency_.set_forecast(forecast);
   if (!options_.prefetch) return;
@@ -310,18 +317,17 @@ void Coordinator::look_ahead(const Conversation& conversation) {
   for (size_t i = 1; i < next.size(); ++i)
     if (next[i] >= kWorthLoading) order.push_back(SpecialistId(i));
   std::ranges::sort(order, std::greater<>(), [&](SpecialistId id) { return next[index(id)]; });
-  for (const SpecialistId id : order)
-    if (!residency_.is_loaded(id)) {
-      residency_.prefetch(id);
-      break;
-    }
+  const auto absent = std::ranges::find_if(order, [&](SpecialistId id) { return !residency_.is_loaded(id); });
+  if (absent != order.end()) residency_.prefetch(*absent);
 }
 
-/// The names of those who answered, oldest first.
+/// The specialists that answered, oldest first, each once however often in a row: that it goes on is no news.
 std::vector<std::string> Coordinator::history(const Conversation& conversation) const {
-  std::vector<std::string> names;
-  for (const Turn& turn : conversation.context.turns())
-    if (turn.request != kSummaryRequest) names.push_back(registry_.snapshot().names[index(turn.by)]);
+  std::vector<std::string> names = {std::string(Transitions::kBeginning)};
+  for (const Turn& turn : conversation.context.turns()) {
+    const std::string& name = registry_.snapshot().names[index(turn.by)];
+    if (turn.by != kAssistant && names.back() != name) names.push_back(name);
+  }
   return names;
 }
 

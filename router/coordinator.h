@@ -97,7 +97,8 @@ class Coordinator {
 
   mutable std::mutex mutex_;
   Metrics metrics_;
-  std::deque<std::pair<std::string, std::vector<double>>> forecasts_;  // of the conversations that spoke last, by id
+  std::deque<std::pair<std::string, std::vector<double>>>
+      forecasts_;  // of conversations, by id, whoever spoke last first
 };
 
 }  // namespace sain::router

@@ -11,9 +11,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// What a load takes where none has been timed: at the gigabyte a second that a plain disk reads.
-constexpr double kBytesPerMs = 1e6;
-
 std::filesystem::path canonical_path(const std::filesystem::path& file) {
   std::error_code error;
   std::filesystem::path path = std::filesystem::weakly_canonical(file, error);
@@ -338,10 +335,12 @@ std::vector<Residency::Slot*> Residency::find_victims(const Slot& slot, uint64_t
   return cost < limit ? victims : std::vector<Slot*>{};
 }
 
-/// The time that having it is expected to save. Without a forecast what was used last is worth most.
+/// The time that having it is expected to save, in bytes that need not be read: what a load takes goes with them, and a
+/// time that was measured says more of what the page cache held then. Without a forecast what was used last is worth
+/// most.
 double Residency::worth(const Slot& slot, const ModelCost& cost) const {
-  const double ms = slot.load_ms > 0 ? slot.load_ms : static_cast<double>(cost.weights_bytes) / kBytesPerMs;
-  return ms * (probability(slot) + 1e-3 / static_cast<double>(1 + clock_ - slot.last_used));
+  return static_cast<double>(cost.weights_bytes) *
+         (probability(slot) + 1e-3 / static_cast<double>(1 + clock_ - slot.last_used));
 }
 
 double Residency::probability(const Slot& slot) const {

@@ -375,7 +375,7 @@ TEST(CoordinatorTest, AConversationDoesNotFlap) {
 
 TEST(CoordinatorTest, WhoeverIsLikelyToBeNextIsLoadedAhead) {
   Rig rig(three_members(), 1000, {.prefetch = true}, KeepLoaded::kUntilNeeded);
-  for (int i = 0; i < 5; ++i) rig.transitions.record(std::vector<std::string>{"assistant"}, "writing");
+  for (int i = 0; i < 5; ++i) rig.transitions.record({}, "writing");
   ASSERT_TRUE(rig.handle("hello"));
   while (!rig.residency.is_loaded(SpecialistId{2})) std::this_thread::yield();
   EXPECT_FALSE(rig.residency.is_loaded(SpecialistId{1}));

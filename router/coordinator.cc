@@ -147,9 +147,12 @@ Status Coordinator::handle(Conversation& conversation, std::string_view text, co
   if (members.back() != kAssistant) members.push_back(kAssistant);
   for (size_t i = 0; i < members.size(); ++i) {
     const SpecialistId id = members[i];
+    const std::string& name = registry_.snapshot().names[index(id)];
     if (id != kAssistant)
       sink(StatusEvent{StatusEvent::Kind::kAcknowledged, id, 0,
-                       fmt::format("Let me bring in the {} specialist.", registry_.snapshot().names[index(id)])});
+                       registry_.member(id).cloud
+                           ? fmt::format("Let me ask the {} specialist, who is not on this machine.", name)
+                           : fmt::format("Let me bring in the {} specialist.", name)});
     auto answer = try_member(id, request);
     if (request.stop.stop_requested()) {
       if (!answer) answer = Answer{.finish_reason = engine::FinishReason::kCancelled};
@@ -196,6 +199,7 @@ Result<ModelLease> Coordinator::bring_in(SpecialistId id, Request& request) {
                          .stop = request.stop,
                          .priority = request.options.priority,
                          .timeout = options_.load_timeout};
+  if (registry_.member(id).cloud) return ModelLease();  // there is nothing to bring in
   if (id == kAssistant) acquire.status = {};
   if (id == kAssistant || !parts_.talk || options_.talk_after.count() == 0 || residency_.is_loaded(id))
     return residency_.acquire(id, acquire);
@@ -287,7 +291,8 @@ void Coordinator::finish(SpecialistId by, Answer answer, Request& request) {
       transitions_.record(history(request.conversation), registry_.snapshot().names[index(by)]);
     request.conversation.context.record({request.text, std::move(answer.text), by});
   }
-  request.sink(DoneEvent{by, answer.finish_reason, answer.n_dropped_turns, answer.context, request.timings});
+  request.sink(DoneEvent{by, !registry_.member(by).cloud, answer.finish_reason, answer.n_dropped_turns, answer.context,
+                         request.timings});
   look_ahead(request.conversation);
 }
 
@@ -317,7 +322,8 @@ void Coordinator::look_ahead(const Conversation& conversation) {
   for (size_t i = 1; i < next.size(); ++i)
     if (next[i] >= kWorthLoading) order.push_back(SpecialistId(i));
   std::ranges::sort(order, std::greater<>(), [&](SpecialistId id) { return next[index(id)]; });
-  const auto absent = std::ranges::find_if(order, [&](SpecialistId id) { return !residency_.is_loaded(id); });
+  const auto absent = std::ranges::find_if(
+      order, [&](SpecialistId id) { return !registry_.member(id).cloud && !residency_.is_loaded(id); });
   if (absent != order.end()) residency_.prefetch(*absent);
 }
 

@@ -34,8 +34,8 @@ struct Answer {
 /// What a Coordinator works with; tests put their own here. Called by several threads at once.
 struct CoordinatorParts {
   std::function<Result<Classification>(std::string_view text)> classify;
-  /// The answer of a member whose model is leased. Makes room in the conversation, and says there what that has cost.
-  /// Tells of a summary and of the handoff.
+  /// The answer of a member whose model is leased, unless it is in the cloud. Makes room in the conversation, and says
+  /// there what that has cost. Tells of a summary and of the handoff.
   std::function<Result<Answer>(SpecialistId id, const ModelLease& lease, Conversation& conversation,
                                std::string_view request, std::stop_token stop, const EventSink& events,
                                engine::TokenSink& sink)>

@@ -71,6 +71,7 @@ struct ContextUse {
 /// The answer is complete, or was stopped (finish_reason kCancelled).
 struct DoneEvent {
   SpecialistId by = kAssistant;
+  bool is_local = true;  // it was made on this machine
   engine::FinishReason finish_reason = engine::FinishReason::kStop;
   size_t n_dropped_turns = 0;  // old turns that had no room in the context
   ContextUse context;

@@ -25,6 +25,10 @@ Result<std::vector<std::filesystem::path>> model_files(const Config& config, con
   SAIN_ASSIGN_OR_RETURN(std::filesystem::path assistant, find_model_file(config, config.assistant.model));
   files.push_back(std::move(assistant));
   for (const MemberConfig& member : config.specialists) {
+    if (member.cloud) {  // a name that no file has
+      files.push_back(std::filesystem::path("cloud") / member.name);
+      continue;
+    }
     auto file = find_model_file(config, member.model);
     if (!file && observer.say)
       observer.say(fmt::format("the {} specialist is missing: {}", member.name, file.error().message));
@@ -96,8 +100,14 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
     const std::lock_guard lock(self->classifying_);
     return self->classifier_->classify(text);
   };
-  parts.answer = [run](SpecialistId id, const ModelLease& lease, Conversation& conversation, std::string_view request,
-                       std::stop_token stop, const EventSink& events, engine::TokenSink& sink) {
+  if (std::ranges::any_of(config.specialists, [](const MemberConfig& member) { return member.cloud.has_value(); })) {
+    SAIN_ASSIGN_OR_RETURN(chat->cloud_,
+                          CloudRunner::open(registry, config.privacy, session.context_length, cache_dir() / "router"));
+  }
+  parts.answer = [run, cloud = chat->cloud_.get(), &registry](
+                     SpecialistId id, const ModelLease& lease, Conversation& conversation, std::string_view request,
+                     std::stop_token stop, const EventSink& events, engine::TokenSink& sink) {
+    if (registry.member(id).cloud) return cloud->answer(id, conversation, request, stop, events, sink);
     return run->answer(id, lease.model(), conversation, request, stop, events, sink);
   };
   parts.talk = [run](SpecialistId id, std::string_view request, std::stop_token stop, engine::TokenSink& sink) {
@@ -140,6 +150,7 @@ Status RoutedChat::prepare(const TrainingObserver& observer, std::stop_token sto
   const std::vector<std::string>& names = registry_.snapshot().names;
   for (size_t i = 0; i < names.size(); ++i) {
     const auto id = SpecialistId(i);
+    if (registry_.member(id).cloud) continue;
     const auto lease = residency_->acquire(id, {.stop = stop});
     const Status status = lease ? runner_->prepare(id, lease->model(), stop) : Status(lease.error());
     if (stop.stop_requested()) return make_error(ErrorCode::kCancelled, "preparing the specialists was stopped");

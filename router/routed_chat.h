@@ -13,6 +13,7 @@
 #include "engine/thread_pool.h"
 #include "engine/tuning.h"
 #include "router/classifier.h"
+#include "router/cloud/cloud_runner.h"
 #include "router/config.h"
 #include "router/coordinator.h"
 #include "router/model_runner.h"
@@ -72,6 +73,7 @@ class RoutedChat {
   std::mutex classifying_;
   std::unique_ptr<Classifier> classifier_;
   Transitions transitions_;
+  std::unique_ptr<CloudRunner> cloud_;  // where a specialist is in the cloud
   std::unique_ptr<Coordinator> coordinator_;
 };
 

@@ -135,6 +135,7 @@ struct EventFields {
     const router::RequestTimings& timings = event.timings;
     return {{"event", "done"},
             {"by", name(event.by)},
+            {"place", event.is_local ? "local" : "cloud"},
             {"finish_reason", engine::to_string(event.finish_reason)},
             {"dropped_turns", event.n_dropped_turns},
             {"context", {{"tokens", event.context.n_tokens}, {"limit", event.context.limit}}},

@@ -85,6 +85,7 @@ void ChatView::on(const router::ForgetEvent& event) {
 void ChatView::on(const router::DoneEvent& event) {
   waiting_.reset();
   end_line();
+  if (!event.is_local) note("(answered in the cloud, not on this machine)");
   if (event.finish_reason == engine::FinishReason::kCancelled) note("(stopped)");
   if (event.finish_reason == engine::FinishReason::kLength) note("(cut at max_tokens)");
   if (event.finish_reason == engine::FinishReason::kContext) note("(cut: the context is full)");

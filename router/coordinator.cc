@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "router/answer_check.h"
+#include "router/plan.h"
 
 namespace sain::router {
 namespace {
@@ -67,8 +68,8 @@ class TokenForwarder : public engine::TokenSink {
   /// What is held after all.
   void flush() {
     if (held_.empty()) return;
-    if (!has_text_) timings_.first_token_ms = ms_since(start_);
-    has_text_ = true;
+    if (timings_.first_token_ms == 0) timings_.first_token_ms = ms_since(start_);
+
     sink_(TokenEvent{by_, std::exchange(held_, {})});
   }
 
@@ -79,7 +80,6 @@ class TokenForwarder : public engine::TokenSink {
   RequestTimings& timings_;
   Deadline* deadline_;
   std::string held_;
-  bool has_text_ = false;
 };
 
 /// Text as what the assistant says meanwhile.
@@ -106,6 +106,11 @@ struct Coordinator::Request {
   std::stop_token stop;
   Clock::time_point start = Clock::now();
   RequestTimings timings = {};
+};
+
+struct Coordinator::Outcome {
+  SpecialistId by = kAssistant;
+  Answer answer = {};
 };
 
 Coordinator::Coordinator(const Registry& registry, Residency& residency, Transitions& transitions,
@@ -137,41 +142,86 @@ Status Coordinator::handle(Conversation& conversation, std::string_view text, co
                            const EventSink& sink, std::stop_token stop) {
   count([](Metrics& m) { ++m.n_requests; });
   Request request{.conversation = conversation, .text = {}, .options = options, .sink = sink, .stop = std::move(stop)};
-  const RouteDecision decision = route(text, conversation, options.mode);
-  request.text = decision.request;
+  const RouteDecision whole = route(text, conversation, options.mode);
+  const std::vector<RouteDecision> steps = plan(whole, request);
   request.timings.route_ms = ms_since(request.start);
-  sink(RouteEvent{decision});
+  sink(RouteEvent{whole});
+  if (steps.size() > 1) {
+    PlanEvent event;
+    for (const RouteDecision& step : steps) event.steps.push_back({step.target, step.request});
+    sink(event);
+  }
+  Outcome last;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (steps.size() > 1) sink(StepEvent{i});
+    SAIN_ASSIGN_OR_RETURN(last, serve(steps[i], request));
+    if (last.answer.finish_reason == engine::FinishReason::kCancelled) break;
+    if (i + 1 == steps.size() && i > 0 && options_.synthesis) synthesise(steps.size(), request);
+  }
+  finish(last, request);
+  return {};
+}
 
+/// The steps of a request, if it has several and two members at least are sure enough that each is theirs; otherwise
+/// the request as a whole. Neighbours of one member are one step.
+std::vector<RouteDecision> Coordinator::plan(const RouteDecision& whole, const Request& request) const {
+  if (!options_.plans || whole.cause == RouteCause::kExplicit || request.options.mode != Mode::kAuto) return {whole};
+  const std::vector<std::string> parts = split_steps(whole.request);
+  std::vector<RouteDecision> steps;
+  for (const std::string& part : parts) {
+    if (parts.size() == 1) break;
+    RouteDecision step = route(part);
+    if (step.target == kAssistant) return {whole};
+    if (!steps.empty() && steps.back().target == step.target) {
+      steps.back().request += ", then " + step.request;
+    } else {
+      steps.push_back(std::move(step));
+    }
+  }
+  return steps.size() > 1 ? steps : std::vector<RouteDecision>{whole};
+}
+
+/// The answer of the first member that gives one; an error when nobody does. The turn joins the conversation.
+Result<Coordinator::Outcome> Coordinator::serve(const RouteDecision& decision, Request& request) {
+  request.text = decision.request;
   std::vector<SpecialistId> members = {decision.target};
   if (decision.second_best) members.push_back(*decision.second_best);
   if (members.back() != kAssistant) members.push_back(kAssistant);
-  for (size_t i = 0; i < members.size(); ++i) {
+  for (size_t i = 0;; ++i) {
     const SpecialistId id = members[i];
     const std::string& name = registry_.snapshot().names[index(id)];
     if (id != kAssistant)
-      sink(StatusEvent{StatusEvent::Kind::kAcknowledged, id, 0,
-                       registry_.member(id).cloud
-                           ? fmt::format("Let me ask the {} specialist, who is not on this machine.", name)
-                           : fmt::format("Let me bring in the {} specialist.", name)});
+      request.sink(StatusEvent{StatusEvent::Kind::kAcknowledged, id, 0,
+                               registry_.member(id).cloud
+                                   ? fmt::format("Let me ask the {} specialist, who is not on this machine.", name)
+                                   : fmt::format("Let me bring in the {} specialist.", name)});
     auto answer = try_member(id, request);
-    if (request.stop.stop_requested()) {
-      if (!answer) answer = Answer{.finish_reason = engine::FinishReason::kCancelled};
-      return finish(id, *std::move(answer), request), Status();
-    }
-    if (answer && !is_blank(answer->text)) return finish(id, *std::move(answer), request), Status();
-    if (id != kAssistant) {
-      fall_back(id, members[i + 1], answer ? "it gave no answer" : answer.error().message, request);
-    } else if (!answer) {
+    const bool is_stopped = request.stop.stop_requested();
+    if (!answer && is_stopped) answer = Answer{.finish_reason = engine::FinishReason::kCancelled};
+    if (!answer && id == kAssistant) {
       count([](Metrics& m) { ++m.n_errors; });
-      sink(ErrorEvent{answer.error()});
+      request.sink(ErrorEvent{answer.error()});
       return std::move(answer).error();
-    } else {
-      answer->text = "I am sorry, I have no answer to that.";
-      sink(TokenEvent{kAssistant, answer->text});
-      finish(kAssistant, *std::move(answer), request);
     }
+    if (!is_stopped && (!answer || is_blank(answer->text))) {
+      if (id != kAssistant) {
+        fall_back(id, members[i + 1], answer ? "it gave no answer" : answer.error().message, request);
+        continue;
+      }
+      answer->text = "I am sorry, I have no answer to that.";
+      request.sink(TokenEvent{kAssistant, answer->text});
+    }
+    Outcome outcome{id, *std::move(answer)};
+    record(outcome, request);
+    return outcome;
   }
-  return {};
+}
+
+/// What the assistant makes of the last turns. It is said and not kept: the turns are there.
+void Coordinator::synthesise(size_t n_steps, Request& request) {
+  request.sink(StepEvent{n_steps});
+  request.text = "In one or two sentences: what do your last answers say together?";
+  [[maybe_unused]] const auto answer = try_member(kAssistant, request);  // without it nothing is missing
 }
 
 /// Leases the member's model for as long as it answers.
@@ -182,7 +232,7 @@ Result<Answer> Coordinator::try_member(SpecialistId id, Request& request) {
     if (lease.error().code != ErrorCode::kCancelled) count([](Metrics& m) { ++m.n_load_failures; });
     return std::move(lease).error();
   }
-  request.timings.load_ms = ms_since(load_start);
+  request.timings.load_ms += ms_since(load_start);
   const Forgetting before = request.conversation.context.forgetting();
   auto answer = this->answer(id, *lease, request);
   const ContextManager& context = request.conversation.context;
@@ -277,22 +327,23 @@ void Coordinator::fall_back(SpecialistId from, SpecialistId to, const std::strin
                                      names[index(from)], names[index(to)])});
 }
 
-void Coordinator::finish(SpecialistId by, Answer answer, Request& request) {
-  request.timings.total_ms = ms_since(request.start);
-  request.timings.prefill_tokens = answer.timings.prefill_tokens;
-  request.timings.decode_tokens = answer.timings.decode_tokens;
+void Coordinator::record(const Outcome& outcome, Request& request) {
+  const Answer& answer = outcome.answer;
+  request.timings.prefill_tokens += answer.timings.prefill_tokens;
+  request.timings.decode_tokens += answer.timings.decode_tokens;
   const bool is_cancelled = answer.finish_reason == engine::FinishReason::kCancelled;
-  count([&](Metrics& m) {
-    m.add(request.timings);
-    ++(is_cancelled ? m.n_cancelled : m.n_answers[index(by)]);
-  });
-  if (!is_blank(answer.text)) {
-    if (!is_cancelled && by != kAssistant)
-      transitions_.record(history(request.conversation), registry_.snapshot().names[index(by)]);
-    request.conversation.context.record({request.text, std::move(answer.text), by});
-  }
-  request.sink(DoneEvent{by, !registry_.member(by).cloud, answer.finish_reason, answer.n_dropped_turns, answer.context,
-                         request.timings});
+  count([&](Metrics& m) { ++(is_cancelled ? m.n_cancelled : m.n_answers[index(outcome.by)]); });
+  if (is_blank(answer.text)) return;
+  if (!is_cancelled && outcome.by != kAssistant)
+    transitions_.record(history(request.conversation), registry_.snapshot().names[index(outcome.by)]);
+  request.conversation.context.record({request.text, answer.text, outcome.by});
+}
+
+void Coordinator::finish(const Outcome& last, Request& request) {
+  request.timings.total_ms = ms_since(request.start);
+  count([&](Metrics& m) { m.add(request.timings); });
+  request.sink(DoneEvent{last.by, !registry_.member(last.by).cloud, last.answer.finish_reason,
+                         last.answer.n_dropped_turns, last.answer.context, request.timings});
   look_ahead(request.conversation);
 }
 

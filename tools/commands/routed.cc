@@ -108,6 +108,13 @@ struct EventFields {
     json.update(to_json(event.decision, registry));
     return json;
   }
+  ordered_json operator()(const router::PlanEvent& event) const {
+    ordered_json steps = ordered_json::array();
+    for (const auto& step : event.steps)
+      steps.push_back({{"specialist", name(step.target)}, {"request", step.request}});
+    return {{"event", "plan"}, {"steps", std::move(steps)}};
+  }
+  ordered_json operator()(const router::StepEvent& event) const { return {{"event", "step"}, {"index", event.index}}; }
   ordered_json operator()(const router::StatusEvent& event) const {
     ordered_json json = {{"event", "status"}, {"kind", kind_name(event.kind)}, {"specialist", name(event.member)}};
     if (!event.text.empty()) json["text"] = event.text;

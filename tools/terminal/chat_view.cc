@@ -30,6 +30,22 @@ void ChatView::on(const router::RouteEvent&) {
   is_answering_ = false;
 }
 
+void ChatView::on(const router::PlanEvent& event) {
+  steps_ = event.steps;
+}
+
+void ChatView::on(const router::StepEvent& event) {
+  waiting_.reset();
+  end_line();
+  is_answering_ = false;
+  if (event.index < steps_.size()) {
+    note(fmt::format("Step {} of {}, {}: {}", event.index + 1, steps_.size(), name(steps_[event.index].target),
+                     safe_text(steps_[event.index].request)));
+  } else {
+    note("All together:");
+  }
+}
+
 void ChatView::on(const router::StatusEvent& event) {
   switch (event.kind) {
     case router::StatusEvent::Kind::kAcknowledged:

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <thread>
 
+#include "formats/utf8.h"
 #include "router/answer_check.h"
 #include "router/plan.h"
 
@@ -123,6 +124,10 @@ Coordinator::Coordinator(const Registry& registry, Residency& residency, Transit
   metrics_.n_answers.resize(registry.size());
 }
 
+/// A request that is less sure than this is looked at together with the one before; and bytes of either, at most.
+constexpr double kSure = 0.8;
+constexpr size_t kMostOfTopic = 200;
+
 RouteDecision Coordinator::route(std::string_view text, const Conversation& conversation, Mode mode) const {
   RouteRequest request{.text = text, .mode = mode};
   if (const auto& turns = conversation.context.turns(); !turns.empty()) request.current = turns.back().by;
@@ -135,7 +140,17 @@ RouteDecision Coordinator::route(std::string_view text, const Conversation& conv
     return decision;
   }
   request.classification = *std::move(classification);
-  return decide(request, registry_.snapshot(), options_.policy);
+  decision = decide(request, registry_.snapshot(), options_.policy);
+  // "and in Rust?" alone says little: what went before says what it is about.
+  if (decision.confidence < kSure && text.size() <= kMostOfTopic &&
+      request.current.value_or(kAssistant) != kAssistant) {
+    const std::string_view before = conversation.context.turns().back().request;
+    const std::string_view topic = before.substr(0, formats::valid_utf8_prefix(before.substr(0, kMostOfTopic)));
+    auto together = parts_.classify(fmt::format("{}\n{}", topic, text));
+    if (together) request.classification = *std::move(together);
+    decision = decide(request, registry_.snapshot(), options_.policy);
+  }
+  return decision;
 }
 
 Status Coordinator::handle(Conversation& conversation, std::string_view text, const RequestOptions& options,

@@ -375,6 +375,21 @@ TEST(CoordinatorTest, AConversationDoesNotFlap) {
   EXPECT_EQ(rig.events.back(), "done 2 stop");
 }
 
+TEST(CoordinatorTest, WhatSaysLittleIsUnderstoodByTheRequestBefore) {
+  Rig rig(three_members());
+  rig.probabilities_of = [](std::string_view text) {
+    if (text == "and in Rust?") return std::vector<double>{0.6, 0.2, 0.2};
+    return text.starts_with("Sort a list") ? std::vector<double>{0, 1, 0} : std::vector<double>{1, 0, 0};
+  };
+  ASSERT_TRUE(rig.handle("and in Rust?"));
+  EXPECT_EQ(rig.events.back(), "done 0 stop") << "there was nothing before";
+  ASSERT_TRUE(rig.handle("Sort a list in Java"));
+  ASSERT_TRUE(rig.handle("and in Rust?"));
+  EXPECT_EQ(rig.events.back(), "done 1 stop");
+  ASSERT_TRUE(rig.handle("Thank you"));
+  EXPECT_EQ(rig.events.back(), "done 0 stop") << "that is sure enough alone";
+}
+
 TEST(CoordinatorTest, WhoeverIsLikelyToBeNextIsLoadedAhead) {
   Rig rig(three_members(), 1000, {.prefetch = true}, KeepLoaded::kUntilNeeded);
   for (int i = 0; i < 5; ++i) rig.transitions.record({}, "writing");

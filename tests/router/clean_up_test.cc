@@ -28,11 +28,11 @@ constexpr bool kWipes = true;
 
 constexpr char kMask = 0x15;
 
-/// Never in memory as it is, but in strings that the test makes of it.
-std::string unmasked(const std::string& masked) {
-  std::string out = masked;
-  for (char& c : out) c = static_cast<char>(c ^ kMask);
-  return out;
+/// A request with the text that `masked` stands for in its middle: the heap writes over the beginning of what is free.
+std::string request_with(const std::string& masked) {
+  std::string out = "Please listen to what I have to say to you now: ";
+  for (const char c : masked) out += static_cast<char>(c ^ kMask);
+  return out + " and that is all.";
 }
 
 /// Whether the text that `masked` stands for is in the heap.
@@ -62,7 +62,7 @@ TEST(CleanUpTest, NothingOfAForgottenConversationIsInTheHeap) {
     return text;
   }();
   ASSERT_TRUE([&] {
-    const std::string there = unmasked(secret);
+    const std::string there = request_with(secret);
     return is_in_heap(secret);
   }()) << "what is there is found";
 
@@ -84,7 +84,7 @@ TEST(CleanUpTest, NothingOfAForgottenConversationIsInTheHeap) {
     void on_text(std::string_view) override {}
   } sink;
   for (int i = 0; i < 2; ++i) {
-    const std::string request = unmasked(secret);
+    const std::string request = request_with(secret);
     const auto answer = runner->answer(
         kAssistant, *model, conversation, request, {}, [](const Event&) {}, sink);
     ASSERT_TRUE(answer) << answer.error().message;

@@ -100,7 +100,6 @@ Result<ModelLease> Residency::acquire(SpecialistId id, const AcquireOptions& opt
   const auto finish = [&]() -> ModelLease {
     slot.last_used = ++clock_;
     counters_.n_prefetch_hits += std::exchange(slot.is_unused, false) ? 1 : 0;
-    slot.n_pinned += options.is_pinned ? 1 : 0;
     ModelLease lease(this, slot_index, options.is_pinned, slot.model);
     lock.unlock();
     if (options.status) options.status({StatusEvent::Kind::kReady, id, 1, {}});
@@ -137,7 +136,8 @@ Result<ModelLease> Residency::acquire(SpecialistId id, const AcquireOptions& opt
       cost = *known;
       continue;
     }
-    const uint64_t needed = needs_load ? cost->weights_bytes + cost->kv_bytes : slot.cost.kv_bytes;
+    const ModelCost& costs = needs_load ? *cost : slot.cost;
+    const uint64_t needed = (needs_load ? costs.weights_bytes : 0) + (options.is_pinned ? 0 : costs.kv_bytes);
     if (needs_load) stop_prefetches();
     if (const uint64_t pinned = pinned_bytes(); needed + pinned > options_.budget_bytes)
       return leave(make_error(ErrorCode::kResourceExhausted,
@@ -158,6 +158,7 @@ Result<ModelLease> Residency::acquire(SpecialistId id, const AcquireOptions& opt
   for (auto it = waiting_.begin(); it != waiter; ++it) ++it->n_overtaken;
   waiting_.erase(waiter);
   ++slot.n_leases;
+  slot.n_pinned += options.is_pinned ? 1 : 0;
   if (slot.model != nullptr) {
     if (slot.state == ModelState::kResident) set_state(slot, ModelState::kLeased);
     changed();
@@ -169,6 +170,7 @@ Result<ModelLease> Residency::acquire(SpecialistId id, const AcquireOptions& opt
   if (load->is_done && !load->error) return finish();
   if (load->is_done) return *load->error;
   --slot.n_leases;  // the load goes on, or is being stopped
+  slot.n_pinned -= options.is_pinned ? 1 : 0;
   changed();
   return options.stop.stop_requested() ? stopped(slot.file) : timed_out(slot.file, options);
 }
@@ -238,6 +240,16 @@ uint64_t Residency::used_bytes() const {
   return used_bytes_locked();
 }
 
+void Residency::reserve(uint64_t bytes) {
+  const Lock lock(mutex_);
+  options_.budget_bytes -= std::min(bytes, options_.budget_bytes);
+}
+
+uint64_t Residency::budget_bytes() const {
+  const Lock lock(mutex_);
+  return options_.budget_bytes;
+}
+
 bool Residency::is_loaded(SpecialistId id) const {
   const Lock lock(mutex_);
   return slots_[slot_of_.at(index(id))]->model != nullptr;
@@ -257,7 +269,7 @@ std::vector<ModelStatus> Residency::status() const {
     ModelStatus status{.file = slot.file,
                        .state = slot.state,
                        .weights_bytes = slot.cost.weights_bytes,
-                       .kv_bytes = slot.n_leases * slot.cost.kv_bytes,
+                       .kv_bytes = (slot.n_leases - slot.n_pinned) * slot.cost.kv_bytes,
                        .n_leases = slot.n_leases,
                        .load_ms = slot.load_ms,
                        .fraction = slot.load    ? slot.load->fraction
@@ -352,7 +364,8 @@ double Residency::probability(const Slot& slot) const {
 
 uint64_t Residency::used_bytes_locked() const {
   uint64_t used = 0;
-  for (const auto& slot : slots_) used += slot->cost.weights_bytes + slot->n_leases * slot->cost.kv_bytes;
+  for (const auto& slot : slots_)
+    used += slot->cost.weights_bytes + (slot->n_leases - slot->n_pinned) * slot->cost.kv_bytes;
   return used;
 }
 
@@ -360,7 +373,7 @@ uint64_t Residency::used_bytes_locked() const {
 uint64_t Residency::pinned_bytes() const {
   uint64_t bytes = 0;
   for (const auto& slot : slots_)
-    if (slot->n_pinned > 0) bytes += slot->cost.weights_bytes + slot->n_pinned * slot->cost.kv_bytes;
+    if (slot->n_pinned > 0) bytes += slot->cost.weights_bytes;
   return bytes;
 }
 

@@ -64,6 +64,7 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
                                    if (say) say(message);
                                  }});
   std::unique_ptr<RoutedChat> chat(new RoutedChat(config, session.tuning));
+  chat->prefixes_ = session.prefixes;
   const Registry& registry = chat->registry_;
 
   chat->residency_ = std::make_unique<Residency>(
@@ -90,6 +91,8 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
   SAIN_ASSIGN_OR_RETURN(Classifier classifier, Classifier::open(registry, std::move(features), key, chat->head_file_,
                                                                 options.observer, options.retrain, options.stop));
   chat->classifier_ = std::make_unique<Classifier>(std::move(classifier));
+
+  chat->residency_->reserve(chat->classifier_->encoder_bytes() + chat->classifier_->head().bytes());
 
   const Status counted = chat->transitions_.load(transitions_file());
   if (!counted && counted.error().code != ErrorCode::kNotFound && options.observer.say)
@@ -124,6 +127,24 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
   chat->coordinator_ =
       std::make_unique<Coordinator>(registry, *chat->residency_, chat->transitions_, coordinator, std::move(parts));
   return chat;
+}
+
+std::vector<MemoryUse> RoutedChat::memory() const {
+  std::vector<MemoryUse> list;
+  uint64_t kv_bytes = 0;
+  for (const ModelStatus& model : residency_->status()) {
+    kv_bytes += model.kv_bytes;
+    if (model.weights_bytes == 0) continue;
+    std::string owner;
+    for (const SpecialistId id : model.members)
+      owner += (owner.empty() ? "" : ",") + registry_.snapshot().names[index(id)];
+    list.push_back({"weights:" + owner, model.weights_bytes});
+  }
+  list.push_back({"kv", kv_bytes});
+  list.push_back({"prefixes", prefixes_->memory_bytes()});
+  list.push_back({"encoder", classifier_->encoder_bytes()});
+  list.push_back({"router", classifier_->head().bytes()});
+  return list;
 }
 
 RoutedChat::~RoutedChat() {

@@ -34,6 +34,12 @@ struct RoutedChatOptions {
   TrainingObserver observer = {};  // while the router is trained, and about specialists that are missing
 };
 
+/// Bytes of memory, and of what.
+struct MemoryUse {
+  std::string owner;  // "weights:coding,writing", "kv", "prefixes", "encoder", "router"
+  uint64_t bytes = 0;
+};
+
 /// Owns a pool, the assistant (loaded for as long as this lives) and the parts around it.
 class RoutedChat {
  public:
@@ -55,6 +61,9 @@ class RoutedChat {
   /// Forgets a conversation, and all that was computed of any.
   void forget(Conversation& conversation);
 
+  /// The account of what counts against the budget; what the program itself takes comes on top.
+  std::vector<MemoryUse> memory() const;
+
   ~RoutedChat();  // keeps the transitions that were counted
 
  private:
@@ -66,6 +75,7 @@ class RoutedChat {
   Config config_;
   Registry registry_;
   engine::ThreadPool pool_;
+  std::shared_ptr<engine::PrefixStore> prefixes_;
   std::unique_ptr<Residency> residency_;
   ModelLease assistant_;
   std::unique_ptr<ModelRunner> runner_;

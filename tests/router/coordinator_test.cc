@@ -255,7 +255,7 @@ TEST(CoordinatorTest, AFailedLoadFallsBack) {
 }
 
 TEST(CoordinatorTest, TooSmallABudgetFallsBack) {
-  Rig rig("/m/coder", 210);
+  Rig rig("/m/coder", 205);
   const auto assistant = rig.residency.acquire(kAssistant, {.is_pinned = true});
   ASSERT_TRUE(rig.handle("write code"));
   EXPECT_EQ(rig.events.back(), "done 0 stop");

@@ -150,7 +150,32 @@ RouteDecision Coordinator::route(std::string_view text, const Conversation& conv
     if (together) request.classification = *std::move(together);
     decision = decide(request, registry_.snapshot(), options_.policy);
   }
+  if (decision.cause == RouteCause::kBelowThreshold && options_.vote_weight > 0 && parts_.vote) {
+    ask_for_votes(request, decision);
+    decision = decide(request, registry_.snapshot(), options_.policy);
+  }
   return decision;
+}
+
+/// Mixes the assistant's vote, over the members that come into question, into the probabilities of their intents.
+void Coordinator::ask_for_votes(RouteRequest& request, const RouteDecision& decision) const {
+  constexpr size_t kMostCandidates = 4;
+  std::vector<SpecialistId> members;
+  for (size_t i = 0; i < decision.probabilities.size(); ++i) members.push_back(SpecialistId(i));
+  std::ranges::sort(members, std::greater<>(), [&](SpecialistId id) { return decision.probabilities[index(id)]; });
+  members.resize(std::min(members.size(), kMostCandidates));
+  const auto votes = parts_.vote(decision.request, members);
+  if (!votes) return;  // without it the decision stands
+  std::vector<double> factor(registry_.size(), 1);
+  double whole = 0;  // of the candidates together, which the vote does not change
+  for (const SpecialistId id : members) whole += decision.probabilities[index(id)];
+  for (size_t i = 0; i < members.size(); ++i) {
+    const double p = decision.probabilities[index(members[i])];
+    if (p > 0)
+      factor[index(members[i])] = ((1 - options_.vote_weight) * p + options_.vote_weight * whole * (*votes)[i]) / p;
+  }
+  for (size_t i = 0; i < request.classification.probabilities.size(); ++i)
+    request.classification.probabilities[i] *= factor[index(registry_.snapshot().intent_owner[i])];
 }
 
 Status Coordinator::handle(Conversation& conversation, std::string_view text, const RequestOptions& options,

@@ -113,6 +113,9 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
     if (registry.member(id).cloud) return cloud->answer(id, conversation, request, stop, events, sink);
     return run->answer(id, lease.model(), conversation, request, stop, events, sink);
   };
+  parts.vote = [run](std::string_view request, std::span<const SpecialistId> members) {
+    return run->vote(request, members, {});
+  };
   parts.talk = [run](SpecialistId id, std::string_view request, std::stop_token stop, engine::TokenSink& sink) {
     run->talk(id, request, stop, sink);
   };
@@ -120,6 +123,7 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
                            .min_familiarity = config.routing.familiarity,
                            .stickiness = config.routing.stickiness};
   const CoordinatorOptions coordinator{.policy = policy,
+                                       .vote_weight = config.routing.vote_weight,
                                        .prefetch = config.prefetch && !config.unload_after_answer,
                                        .talk_after = std::chrono::milliseconds(config.talk_after_ms),
                                        .load_timeout = std::chrono::seconds(config.load_timeout_s),

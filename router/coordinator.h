@@ -17,6 +17,7 @@
 #include "router/conversation.h"
 #include "router/events.h"
 #include "router/metrics.h"
+#include "router/monitoring/serving_metrics.h"
 #include "router/registry.h"
 #include "router/residency.h"
 #include "router/route_policy.h"
@@ -46,6 +47,7 @@ struct CoordinatorParts {
   /// A sentence of the assistant about a request whose specialist is being loaded. May be empty.
   std::function<void(SpecialistId specialist, std::string_view request, std::stop_token stop, engine::TokenSink& sink)>
       talk = {};
+  ServingMetrics* serving = nullptr;  // counts too; must outlive the Coordinator
 };
 
 struct CoordinatorOptions {

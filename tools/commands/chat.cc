@@ -9,6 +9,7 @@
 #include <string>
 
 #include "router/catalog.h"
+#include "router/monitoring/status_server.h"
 #include "tools/commands/commands.h"
 #include "tools/commands/exit_code.h"
 #include "tools/commands/routed.h"
@@ -200,6 +201,17 @@ Result<int> chat(const Options& options) {
   if (is_interactive) held = std::make_unique<HeldInterrupts>();
   auto interrupt = std::make_unique<Interrupt>();
   SAIN_ASSIGN_OR_RETURN(const auto chat, open_routed_chat(options.routed, interrupt->token()));
+  const auto report = [&chat] {
+    router::StatusReport status = chat->status();
+    status.program = "sain chat";
+    status.conversations = 1;
+    return status;
+  };
+  const auto server = router::StatusServer::start({.status = [&] { return router::to_json(report()); },
+                                                   .metrics = [&] { return chat->metrics().prometheus(report()); },
+                                                   .keep_up = [&] { chat->metrics().keep_up(); },
+                                                   .folder = router::status_folder()});
+  if (!server) fmt::print(stderr, "sain: `sain status` will not see this program: {}\n", server.error().message);
   Dialogue dialogue(*chat, router::find_mode(options.mode).value_or(router::Mode::kAuto), options.json);
   if (is_interactive) {
     interrupt.reset();

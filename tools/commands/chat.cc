@@ -9,6 +9,7 @@
 #include <string>
 
 #include "router/catalog.h"
+#include "router/protocol/message.h"
 #include "tools/commands/commands.h"
 #include "tools/commands/exit_code.h"
 #include "tools/commands/routed.h"
@@ -80,7 +81,7 @@ class Dialogue {
     if (is_command) return command(line);
     const router::EventSink sink = [this](const router::Event& event) {
       if (json_) {
-        fmt::print("{}\n", to_line(to_json(event, registry_)));
+        fmt::print("{}\n", router::to_line(to_json(event, registry_)));
         std::fflush(stdout);
       } else {
         view_.on_event(event);
@@ -93,7 +94,7 @@ class Dialogue {
   void report(const Error& error) {
     has_failed_ = true;
     if (json_) {
-      fmt::print("{}\n", to_line(to_json(router::ErrorEvent{error}, registry_)));
+      fmt::print("{}\n", router::to_line(to_json(router::ErrorEvent{error}, registry_)));
     } else {
       view_.note(safe_text(error.message));
     }
@@ -125,7 +126,7 @@ class Dialogue {
   void print_route(const std::string& text) {
     const router::RouteDecision decision = chat_.coordinator().route(text, conversation_, request_.mode);
     if (json_) {
-      fmt::print("{}\n", to_line(to_json(decision, registry_)));
+      fmt::print("{}\n", router::to_line(to_json(decision, registry_)));
     } else {
       fmt::print("{}: {}\n", registry_.names[index(decision.target)], safe_text(decision.reason));
     }

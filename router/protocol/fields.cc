@@ -12,7 +12,7 @@ std::string describe(const ordered_json& value) {
   if (value.is_object()) return "an object";
   if (!value.is_string()) return value.dump();
   const std::string_view text = std::string_view(value.get_ref<const std::string&>()).substr(0, kMostBytes);
-  return ordered_json(text.substr(0, formats::valid_utf8_prefix(text))).dump();
+  return ordered_json(text.substr(0, formats::valid_utf8_prefix(text))).dump(-1, ' ', true);  // escapes all but ASCII
 }
 
 Fields::Fields(const ordered_json& object, std::string path, std::optional<Error>& error)

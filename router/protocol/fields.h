@@ -12,7 +12,7 @@
 
 namespace sain::router {
 
-/// For people, short: the type of arrays and objects, the beginning of a text, the value of others.
+/// For people, short and in ASCII: the type of arrays and objects, the beginning of a text, the value of others.
 std::string describe(const nlohmann::ordered_json& value);
 
 /// Keeps the first error, a kInvalidArgument that names the field, what was expected and what was found. After one, and

@@ -27,6 +27,8 @@ std::string_view to_string(StatusEvent::Kind kind) {
   return "loading";
 }
 
+// Not in an anonymous namespace: Fields::one_of() finds them by their argument.
+
 static std::string_view to_string(Forgetting what) {
   switch (what) {
     case Forgetting::kNothing:

@@ -105,7 +105,7 @@ TEST_F(RoutedCommand, ChatTellsItsEventsAsJson) {
     const std::string kind = event.value("kind", event["event"].get<std::string>());
     if (kind != "token") order += kind + " ";
   }
-  EXPECT_EQ(order, "route done route acknowledged ready done ");
+  EXPECT_EQ(order, "route handoff done route acknowledged ready handoff done ");
   EXPECT_EQ(list.back()["by"], "coding");
   EXPECT_EQ(list.back()["finish_reason"], "length");
   EXPECT_GT(list.back()["timings"]["total_ms"], 0);

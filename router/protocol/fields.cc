@@ -4,18 +4,23 @@
 
 namespace sain::router {
 
-using nlohmann::ordered_json;
+using nlohmann::json;
 
-std::string describe(const ordered_json& value) {
+namespace {
+
+/// For people, short and in ASCII: the type of arrays and objects, the beginning of a text, the value of others.
+std::string describe(const json& value) {
   constexpr size_t kMostBytes = 60;
   if (value.is_array()) return "an array";
   if (value.is_object()) return "an object";
   if (!value.is_string()) return value.dump();
   const std::string_view text = std::string_view(value.get_ref<const std::string&>()).substr(0, kMostBytes);
-  return ordered_json(text.substr(0, formats::valid_utf8_prefix(text))).dump(-1, ' ', true);  // escapes all but ASCII
+  return json(text.substr(0, formats::valid_utf8_prefix(text))).dump(-1, ' ', true);  // escapes all but ASCII
 }
 
-Fields::Fields(const ordered_json& object, std::string path, std::optional<Error>& error)
+}  // namespace
+
+Fields::Fields(const json& object, std::string path, std::optional<Error>& error)
     : object_(&object), path_(std::move(path)), error_(&error) {
   if (!object.is_object() && !error)
     error = make_error(ErrorCode::kInvalidArgument, "{}expected an object, found {}",
@@ -23,7 +28,7 @@ Fields::Fields(const ordered_json& object, std::string path, std::optional<Error
 }
 
 std::string Fields::text(const char* name) {
-  const ordered_json* value = find(name, "a text");
+  const json* value = find(name, "a text");
   if (value == nullptr) return {};
   if (value->is_string()) return value->get<std::string>();
   fail(name, "a text");
@@ -39,7 +44,7 @@ std::string Fields::some_text(const char* name) {
 double Fields::number(const char* name, double low, double high) {
   constexpr double kRounding = 1e-9;  // sums of probabilities are a little more than 1
   const std::string expected = fmt::format("a number from {} to {}", low, high);
-  const ordered_json* value = find(name, expected);
+  const json* value = find(name, expected);
   if (value == nullptr) return low;
   const double found = value->is_number() ? value->get<double>() : low - 1;
   if (found >= low && found <= high + kRounding) return found;
@@ -49,7 +54,7 @@ double Fields::number(const char* name, double low, double high) {
 
 uint64_t Fields::count(const char* name, uint64_t most) {
   const std::string expected = fmt::format("a whole number from 0 to {}", most);
-  const ordered_json* value = find(name, expected);
+  const json* value = find(name, expected);
   if (value == nullptr) return 0;
   if (value->is_number_unsigned() && value->get<uint64_t>() <= most) return value->get<uint64_t>();
   fail(name, expected);
@@ -57,13 +62,13 @@ uint64_t Fields::count(const char* name, uint64_t most) {
 }
 
 Fields Fields::object(const char* name) {
-  static const ordered_json kNone = ordered_json::object();
-  const ordered_json* value = find(name, "an object");
+  static const json kNone = json::object();
+  const json* value = find(name, "an object");
   return {value == nullptr ? kNone : *value, path_of(name), *error_};
 }
 
-const ordered_json* Fields::array(const char* name) {
-  const ordered_json* value = find(name, "an array");
+const json* Fields::array(const char* name) {
+  const json* value = find(name, "an array");
   if (value == nullptr || value->is_array()) return value;
   fail(name, "an array");
   return nullptr;
@@ -75,7 +80,7 @@ void Fields::fail(const char* name, std::string_view expected) {
                        has(name) ? describe(object_->at(name)) : "nothing");
 }
 
-const ordered_json* Fields::find(const char* name, std::string_view expected) {
+const json* Fields::find(const char* name, std::string_view expected) {
   if (has(name)) return &object_->at(name);
   fail(name, expected);
   return nullptr;

@@ -12,38 +12,35 @@
 
 namespace sain::router {
 
-/// For people, short and in ASCII: the type of arrays and objects, the beginning of a text, the value of others.
-std::string describe(const nlohmann::ordered_json& value);
-
 /// Keeps the first error, a kInvalidArgument that names the field, what was expected and what was found. After one, and
 /// for a field that is wrong, values are defaults. Fields that nobody asks for may be there. The object and `error`
 /// must outlive it.
 class Fields {
  public:
   /// `path` stands before each field's name in errors; empty: the name stands alone.
-  Fields(const nlohmann::ordered_json& object, std::string path, std::optional<Error>& error);
+  Fields(const nlohmann::json& object, std::string path, std::optional<Error>& error);
 
   bool has(const char* name) const { return object_->is_object() && object_->contains(name); }
+  size_t size() const { return object_->is_object() ? object_->size() : 0; }
 
   std::string text(const char* name);
   std::string some_text(const char* name);                   // not empty
   double number(const char* name, double low, double high);  // both included
   uint64_t count(const char* name, uint64_t most = UINT64_MAX);
   Fields object(const char* name);
-  const nlohmann::ordered_json* array(const char* name);  // nullptr: there is none
+  const nlohmann::json* array(const char* name);  // nullptr: there is none
 
   /// The one that to_string() gives this name; `last` is the greatest enumerator.
   template <class Enum>
   Enum one_of(const char* name, Enum last);
 
-  const nlohmann::ordered_json& json() const { return *object_; }
   void fail(const char* name, std::string_view expected);
 
  private:
-  const nlohmann::ordered_json* find(const char* name, std::string_view expected);
+  const nlohmann::json* find(const char* name, std::string_view expected);
   std::string path_of(const char* name) const;
 
-  const nlohmann::ordered_json* object_;
+  const nlohmann::json* object_;
   std::string path_;
   std::optional<Error>* error_;
 };

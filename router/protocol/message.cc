@@ -154,10 +154,10 @@ RouteDecision read_decision(Fields& fields, const RegistrySnapshot& registry) {
   decision.request = fields.text("text");
   if (fields.has("second_best")) decision.second_best = read_member(fields, "second_best", registry);
   Fields probabilities = fields.object("probabilities");
-  if (probabilities.json().is_object() && probabilities.json().empty()) return decision;
+  if (probabilities.size() == 0) return decision;
   for (const std::string& name : registry.names)
     decision.probabilities.push_back(probabilities.number(name.c_str(), 0, 1));
-  if (probabilities.json().size() != registry.names.size()) fields.fail("probabilities", "one for each member");
+  if (probabilities.size() != registry.names.size()) fields.fail("probabilities", "one for each member");
   return decision;
 }
 
@@ -241,7 +241,7 @@ std::string to_line(const ordered_json& json) {
   return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
-Result<RequestMessage> parse_request(const ordered_json& message) {
+Result<RequestMessage> parse_request(const nlohmann::json& message) {
   std::optional<Error> error;
   Fields fields(message, "request", error);
   if (fields.text("event") != "request") fields.fail("event", "request");
@@ -252,7 +252,7 @@ Result<RequestMessage> parse_request(const ordered_json& message) {
   return request;
 }
 
-Result<Event> parse_event(const ordered_json& message, const RegistrySnapshot& registry) {
+Result<Event> parse_event(const nlohmann::json& message, const RegistrySnapshot& registry) {
   std::optional<Error> error;
   Fields top(message, "", error);
   const std::string kind = top.text("event");

@@ -39,7 +39,7 @@ std::string to_line(const nlohmann::ordered_json& json);
 /// The reverse: to_json() of what is returned gives the same fields again. Fields that version 1 does not know are
 /// passed over. Errors: kInvalidArgument, naming the field ("token.by"), what was expected and what was found: an
 /// unknown message, a missing field, another type, a member that the registry does not have, a value out of range.
-Result<RequestMessage> parse_request(const nlohmann::ordered_json& message);
-Result<Event> parse_event(const nlohmann::ordered_json& message, const RegistrySnapshot& registry);
+Result<RequestMessage> parse_request(const nlohmann::json& message);
+Result<Event> parse_event(const nlohmann::json& message, const RegistrySnapshot& registry);
 
 }  // namespace sain::router

@@ -12,7 +12,7 @@
 namespace sain::router {
 namespace {
 
-using nlohmann::ordered_json;
+using nlohmann::json;
 
 constexpr double kMostMs = 1e10;  // 115 days
 constexpr size_t kMostMembers = 1000;
@@ -30,9 +30,9 @@ bool are_members(const std::vector<std::string>& names) {
 class LogReader {
  public:
   Status take(std::string_view line) {
-    const ordered_json json = ordered_json::parse(line, nullptr, false);
-    if (json.is_discarded()) return make_error(ErrorCode::kInvalidArgument, "expected JSON in UTF-8");
-    return log_.registry.names.empty() ? take_header(json) : take_message(json);
+    const json parsed = json::parse(line, nullptr, false);
+    if (parsed.is_discarded()) return make_error(ErrorCode::kInvalidArgument, "expected JSON in UTF-8");
+    return log_.registry.names.empty() ? take_header(parsed) : take_message(parsed);
   }
 
   LoggedConversations finish() {
@@ -41,33 +41,33 @@ class LogReader {
   }
 
  private:
-  Status take_header(const ordered_json& json);
-  Status take_message(const ordered_json& json);
+  Status take_header(const json& line);
+  Status take_message(const json& line);
 
   LoggedConversations log_;
   std::optional<ProtocolCheck> check_;  // of the request that goes on; none before the first
   uint64_t n_requests_ = 0;
 };
 
-Status LogReader::take_header(const ordered_json& json) {
+Status LogReader::take_header(const json& line) {
   std::optional<Error> error;
-  Fields fields(json, "", error);
+  Fields fields(line, "", error);
   if (fields.text("protocol") != kProtocolName) fields.fail("protocol", fmt::format("\"{}\"", kProtocolName));
   const uint64_t version = fields.count("version");
   if (!error && version != kProtocolVersion)
     return make_error(ErrorCode::kUnsupported, "version: expected {}, found {}", kProtocolVersion, version);
   std::vector<std::string>& names = log_.registry.names;
-  const ordered_json* members = fields.array("members");
+  const json* members = fields.array("members");
   if (members != nullptr && members->size() <= kMostMembers)
-    for (const ordered_json& member : *members) names.push_back(member.is_string() ? member.get<std::string>() : "");
+    for (const json& member : *members) names.push_back(member.is_string() ? member.get<std::string>() : "");
   if (!are_members(names)) fields.fail("members", "\"assistant\", and other names of a-z, 0-9, _ and -, each once");
   log_.registry.assistant_name = fields.some_text("assistant");
   return error ? Status(*std::move(error)) : Status();
 }
 
-Status LogReader::take_message(const ordered_json& json) {
+Status LogReader::take_message(const json& line) {
   std::optional<Error> error;
-  Fields fields(json, "", error);
+  Fields fields(line, "", error);
   const uint64_t expected_seq = log_.messages.size() + 1;
   if (fields.count("seq") != expected_seq) fields.fail("seq", fmt::format("{}", expected_seq));
   LoggedMessage logged;
@@ -80,7 +80,7 @@ Status LogReader::take_message(const ordered_json& json) {
     fields.fail("conversation", "that of the request before it");
   if (error) return *std::move(error);
 
-  const ordered_json& message = json["message"];
+  const json& message = line["message"];
   if (is_request) {
     if (check_ && !check_->is_over())
       return make_error(ErrorCode::kInvalidArgument, "request may not come before the end of the one before");

@@ -12,17 +12,17 @@ namespace {
 
 using namespace sain;
 using namespace sain::router;
-using nlohmann::ordered_json;
+using nlohmann::json;
 
 void check_again(const RequestMessage& request, const RegistrySnapshot&) {
   const std::string line = to_line(to_json(request));
-  const auto again = parse_request(ordered_json::parse(line));
+  const auto again = parse_request(json::parse(line));
   SAIN_CHECK(again && to_line(to_json(*again)) == line);
 }
 
 void check_again(const Event& event, const RegistrySnapshot& registry) {
   const std::string line = to_line(to_json(event, registry));
-  const auto again = parse_event(ordered_json::parse(line), registry);
+  const auto again = parse_event(json::parse(line), registry);
   SAIN_CHECK(again && to_line(to_json(*again, registry)) == line);
 }
 

@@ -156,12 +156,12 @@ TEST(ProtocolMessage, WhatIsNoMessageIsRefused) {
 // An error holds no more of a hostile message than helps to find it.
 TEST(ProtocolMessage, ErrorsAreShort) {
   const std::string long_text = std::string(1000, 'x') + "\xc3\xa9";
-  ordered_json json = {{"event", long_text}};
+  const ordered_json json = {{"event", long_text}};
   EXPECT_LT(parse_event(json, sample_registry()).error().message.size(), 200u);
-  ordered_json deep;
-  for (int i = 0; i < 100'000; ++i) deep = ordered_json::array({std::move(deep)});
-  json = {{"event", "token"}, {"by", std::move(deep)}};
-  EXPECT_EQ(parse_event(json, sample_registry()).error().message, "token.by: expected a text, found an array");
+  nlohmann::json deep;
+  for (int i = 0; i < 100'000; ++i) deep = nlohmann::json::array({std::move(deep)});
+  nlohmann::json token = {{"event", "token"}, {"by", std::move(deep)}};
+  EXPECT_EQ(parse_event(token, sample_registry()).error().message, "token.by: expected a text, found an array");
 }
 
 }  // namespace

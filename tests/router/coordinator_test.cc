@@ -329,6 +329,7 @@ TEST(CoordinatorTest, ASpecialistThatDoesNotBeginFallsBack) {
 TEST(CoordinatorTest, ALoadThatTakesTooLongFallsBack) {
   Rig rig(two_members("/m/coder"), 1000, {.load_timeout = std::chrono::milliseconds(5)});
   rig.models.waits_for_stop_of = "/m/coder";
+  const auto assistant = rig.residency.acquire(kAssistant, {.is_pinned = true});  // in memory, as it always is
   ASSERT_TRUE(rig.handle("write code"));
   EXPECT_EQ(rig.events.back(), "done 0 stop");
   EXPECT_THAT(rig.fallback_reason, HasSubstr("was not in memory after 0.005 s"));

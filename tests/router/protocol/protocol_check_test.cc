@@ -5,10 +5,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "router/protocol/message.h"
 #include "tests/router/protocol/sample_messages.h"
 
 namespace sain::router {
@@ -90,6 +93,29 @@ TEST(ProtocolCheckTest, ConversationsThatAreRight) {
       EXPECT_EQ(check.is_over(), i + 1 == events.size());
     }
   }
+}
+
+TEST(ProtocolCheckTest, TheConversationOfTheDocumentIsRight) {
+  std::ifstream document(std::string(SAIN_SOURCE_DIR) + "/router/protocol/README.md");
+  std::optional<ProtocolCheck> check;
+  int n_requests = 0;
+  for (std::string line; std::getline(document, line);) {
+    if (!line.starts_with(R"({"event":)")) continue;
+    const auto message = nlohmann::json::parse(line);
+    if (message["event"] == "request") {
+      EXPECT_TRUE(parse_request(message));
+      EXPECT_TRUE(!check || check->is_over());
+      check.emplace(sample_registry());
+      ++n_requests;
+    } else {
+      const auto event = parse_event(message, sample_registry());
+      ASSERT_TRUE(event) << event.error().message;
+      const Status next = check->check_next(*event);
+      EXPECT_TRUE(next) << next.error().message;
+    }
+  }
+  EXPECT_EQ(n_requests, 2);
+  EXPECT_TRUE(check->is_over());
 }
 
 TEST(ProtocolCheckTest, NothingComesBeforeTheRoute) {

@@ -40,7 +40,7 @@ class Classifier {
   Result<Classification> classify(std::string_view text);
 
   const RouteHead& head() const { return head_; }
-  uint64_t bytes() const { return features_.bytes() + head_.bytes(); }
+  uint64_t encoder_bytes() const { return features_.bytes(); }
 
  private:
   explicit Classifier(FeatureExtractor features) : features_(std::move(features)) {}

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <system_error>
 
+#include "router/cloud/chat_client.h"
 #include "router/toml_reader.h"
 
 namespace sain::router {
@@ -95,13 +96,46 @@ Result<std::vector<Intent>> read_member_intents(const toml::node& node, const st
   return parse_intents(*text, name);
 }
 
+void read_cloud(TomlReader& parent, const std::string& file, const std::string& path, std::optional<CloudConfig>& out) {
+  const toml::table* table = parent.table("cloud");
+  if (table == nullptr) return;
+  CloudConfig cloud;
+  TomlReader reader(*table, file, path + ".cloud");
+  reader.string("url", cloud.url, Presence::kRequired);
+  reader.string("model", cloud.model, Presence::kRequired);
+  reader.string("key_variable", cloud.key_variable);
+  if (!reader.failed()) {
+    if (const Status valid = check_cloud_url(cloud.url); !valid)
+      reader.fail(*table->get("url"), "url", valid.error().message);
+  }
+  parent.fail(reader.finish());
+  out = std::move(cloud);
+}
+
+void read_privacy(TomlReader& root, const std::string& file, PrivacyConfig& out) {
+  const toml::table* table = root.table("privacy");
+  if (table == nullptr) return;
+  TomlReader reader(*table, file, "privacy");
+  if (const toml::node* node = reader.node("level")) {
+    const auto level = find_privacy_level(node->value_or(std::string_view()));
+    if (level) {
+      out.level = *level;
+    } else {
+      reader.fail(*node, "level", fmt::format(R"(expected "off", "on" or "strict", found {})", describe_toml(*node)));
+    }
+  }
+  reader.integer("audit_days", 1, 3650, out.audit_days);
+  root.fail(reader.finish());
+}
+
 Result<MemberConfig> read_member(const toml::table& table, const std::string& file, const std::string& path,
                                  const ReadFile& read_file) {
   MemberConfig member;
   TomlReader reader(table, file, path);
   reader.string("name", member.name, Presence::kRequired);
   reader.string("description", member.description);
-  reader.string("model", member.model, Presence::kRequired);
+  read_cloud(reader, file, path, member.cloud);
+  reader.string("model", member.model, member.cloud ? Presence::kOptional : Presence::kRequired);
   reader.string("system_prompt", member.system_prompt);
   reader.integer("max_tokens", 1, kMaxContext, member.max_tokens);
   reader.strings("stop", member.stop_strings);
@@ -232,10 +266,14 @@ Result<Config> parse_config(std::string_view text, const std::string& file, cons
   read_policy(root, config.context_policy);
   root.integer("threads", 0, 1024, config.threads);
   read_tables(root, file, read_file, config);
+  read_privacy(root, file, config.privacy);
   if (const toml::table* assistant = root.table("assistant", Presence::kRequired)) {
     auto member = read_member(*assistant, file, "assistant", read_file);
     if (!member) return std::move(member).error();
     config.assistant = *std::move(member);
+    if (config.assistant.cloud)
+      return make_error(ErrorCode::kInvalidArgument, "{}: assistant.cloud: the assistant is always on this machine",
+                        file);
   }
   root.fail(read_specialists(root, file, read_file, config));
   SAIN_RETURN_IF_ERROR(root.finish());

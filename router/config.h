@@ -11,6 +11,7 @@
 
 #include "engine/sampler.h"
 #include "formats/result.h"
+#include "router/privacy/personal_data.h"
 
 namespace sain::router {
 
@@ -20,16 +21,29 @@ struct Intent {
   std::vector<std::string> examples;  // at least one, none empty
 };
 
+/// A server that speaks OpenAI's chat completions.
+struct CloudConfig {
+  std::string url;           // of the endpoint, in full; https, or http to this machine
+  std::string model;         // by the server's name
+  std::string key_variable;  // the environment variable that holds the key; may be empty
+};
+
 /// The assistant or a specialist.
 struct MemberConfig {
   std::string name;  // of a specialist: what follows the @; [a-z][a-z0-9_-]*
   std::string description = {};
-  std::string model;  // a file (relative to the configuration) or a name of the catalogue
+  std::string model;  // a file (relative to the configuration) or a name of the catalogue; empty with `cloud`
   std::string system_prompt = {};
   uint32_t max_tokens = 512;
   std::vector<std::string> stop_strings = {};
   engine::SamplerOptions sampling = {};
-  std::vector<Intent> intents = {};  // may be empty: then only @name reaches the specialist
+  std::vector<Intent> intents = {};       // may be empty: then only @name reaches the specialist
+  std::optional<CloudConfig> cloud = {};  // of a specialist: it is not on this machine
+};
+
+struct PrivacyConfig {
+  PrivacyLevel level = PrivacyLevel::kOn;  // of looking for personal data in what a specialist in the cloud would get
+  uint32_t audit_days = 90;                // that the audit log keeps a line
 };
 
 /// What happens to a conversation that no longer fits into the context.
@@ -58,6 +72,7 @@ struct Config {
   MemberConfig assistant;
   std::vector<MemberConfig> specialists;
   RoutingConfig routing;
+  PrivacyConfig privacy;
   uint64_t memory_budget_bytes = uint64_t{8} << 30;  // of weights and KV caches together
   bool unload_after_answer = false;                  // a specialist's memory goes back at once, not when it is needed
   bool prefetch = true;                              // the specialist that is likely to be next is loaded ahead

@@ -4,7 +4,9 @@
 #include <condition_variable>
 #include <thread>
 
+#include "formats/utf8.h"
 #include "router/answer_check.h"
+#include "router/plan.h"
 
 namespace sain::router {
 namespace {
@@ -67,8 +69,8 @@ class TokenForwarder : public engine::TokenSink {
   /// What is held after all.
   void flush() {
     if (held_.empty()) return;
-    if (!has_text_) timings_.first_token_ms = ms_since(start_);
-    has_text_ = true;
+    if (timings_.first_token_ms == 0) timings_.first_token_ms = ms_since(start_);
+
     sink_(TokenEvent{by_, std::exchange(held_, {})});
   }
 
@@ -79,7 +81,6 @@ class TokenForwarder : public engine::TokenSink {
   RequestTimings& timings_;
   Deadline* deadline_;
   std::string held_;
-  bool has_text_ = false;
 };
 
 /// Text as what the assistant says meanwhile.
@@ -108,6 +109,11 @@ struct Coordinator::Request {
   RequestTimings timings = {};
 };
 
+struct Coordinator::Outcome {
+  SpecialistId by = kAssistant;
+  Answer answer = {};
+};
+
 Coordinator::Coordinator(const Registry& registry, Residency& residency, Transitions& transitions,
                          CoordinatorOptions options, CoordinatorParts parts)
     : registry_(registry),
@@ -117,6 +123,10 @@ Coordinator::Coordinator(const Registry& registry, Residency& residency, Transit
       parts_(std::move(parts)) {
   metrics_.n_answers.resize(registry.size());
 }
+
+/// A request that is less sure than this is looked at together with the one before; and bytes of either, at most.
+constexpr double kSure = 0.8;
+constexpr size_t kMostOfTopic = 200;
 
 RouteDecision Coordinator::route(std::string_view text, const Conversation& conversation, Mode mode) const {
   RouteRequest request{.text = text, .mode = mode};
@@ -130,45 +140,103 @@ RouteDecision Coordinator::route(std::string_view text, const Conversation& conv
     return decision;
   }
   request.classification = *std::move(classification);
-  return decide(request, registry_.snapshot(), options_.policy);
+  decision = decide(request, registry_.snapshot(), options_.policy);
+  // "and in Rust?" alone says little: what went before says what it is about.
+  if (decision.confidence < kSure && text.size() <= kMostOfTopic &&
+      request.current.value_or(kAssistant) != kAssistant) {
+    const std::string_view before = conversation.context.turns().back().request;
+    const std::string_view topic = before.substr(0, formats::valid_utf8_prefix(before.substr(0, kMostOfTopic)));
+    auto together = parts_.classify(fmt::format("{}\n{}", topic, text));
+    if (together) request.classification = *std::move(together);
+    decision = decide(request, registry_.snapshot(), options_.policy);
+  }
+  return decision;
 }
 
 Status Coordinator::handle(Conversation& conversation, std::string_view text, const RequestOptions& options,
                            const EventSink& sink, std::stop_token stop) {
   count([](Metrics& m) { ++m.n_requests; });
   Request request{.conversation = conversation, .text = {}, .options = options, .sink = sink, .stop = std::move(stop)};
-  const RouteDecision decision = route(text, conversation, options.mode);
-  request.text = decision.request;
+  const RouteDecision whole = route(text, conversation, options.mode);
+  const std::vector<RouteDecision> steps = plan(whole, request);
   request.timings.route_ms = ms_since(request.start);
-  sink(RouteEvent{decision});
+  sink(RouteEvent{whole});
+  if (steps.size() > 1) {
+    PlanEvent event;
+    for (const RouteDecision& step : steps) event.steps.push_back({step.target, step.request});
+    sink(event);
+  }
+  Outcome last;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (steps.size() > 1) sink(StepEvent{i});
+    SAIN_ASSIGN_OR_RETURN(last, serve(steps[i], request));
+    if (last.answer.finish_reason == engine::FinishReason::kCancelled) break;
+    if (i + 1 == steps.size() && i > 0 && options_.synthesis) synthesise(steps.size(), request);
+  }
+  finish(last, request);
+  return {};
+}
 
+/// The steps of a request, if it has several and two members at least are sure enough that each is theirs; otherwise
+/// the request as a whole. Neighbours of one member are one step.
+std::vector<RouteDecision> Coordinator::plan(const RouteDecision& whole, const Request& request) const {
+  if (!options_.plans || whole.cause == RouteCause::kExplicit || request.options.mode != Mode::kAuto) return {whole};
+  const std::vector<std::string> parts = split_steps(whole.request);
+  std::vector<RouteDecision> steps;
+  for (const std::string& part : parts) {
+    if (parts.size() == 1) break;
+    RouteDecision step = route(part);
+    if (step.target == kAssistant) return {whole};
+    if (!steps.empty() && steps.back().target == step.target) {
+      steps.back().request += ", then " + step.request;
+    } else {
+      steps.push_back(std::move(step));
+    }
+  }
+  return steps.size() > 1 ? steps : std::vector<RouteDecision>{whole};
+}
+
+/// The answer of the first member that gives one; an error when nobody does. The turn joins the conversation.
+Result<Coordinator::Outcome> Coordinator::serve(const RouteDecision& decision, Request& request) {
+  request.text = decision.request;
   std::vector<SpecialistId> members = {decision.target};
   if (decision.second_best) members.push_back(*decision.second_best);
   if (members.back() != kAssistant) members.push_back(kAssistant);
-  for (size_t i = 0; i < members.size(); ++i) {
+  for (size_t i = 0;; ++i) {
     const SpecialistId id = members[i];
+    const std::string& name = registry_.snapshot().names[index(id)];
     if (id != kAssistant)
-      sink(StatusEvent{StatusEvent::Kind::kAcknowledged, id, 0,
-                       fmt::format("Let me bring in the {} specialist.", registry_.snapshot().names[index(id)])});
+      request.sink(StatusEvent{StatusEvent::Kind::kAcknowledged, id, 0,
+                               registry_.member(id).cloud
+                                   ? fmt::format("Let me ask the {} specialist, who is not on this machine.", name)
+                                   : fmt::format("Let me bring in the {} specialist.", name)});
     auto answer = try_member(id, request);
-    if (request.stop.stop_requested()) {
-      if (!answer) answer = Answer{.finish_reason = engine::FinishReason::kCancelled};
-      return finish(id, *std::move(answer), request), Status();
-    }
-    if (answer && !is_blank(answer->text)) return finish(id, *std::move(answer), request), Status();
-    if (id != kAssistant) {
-      fall_back(id, members[i + 1], answer ? "it gave no answer" : answer.error().message, request);
-    } else if (!answer) {
+    const bool is_stopped = request.stop.stop_requested();
+    if (!answer && is_stopped) answer = Answer{.finish_reason = engine::FinishReason::kCancelled};
+    if (!answer && id == kAssistant) {
       count([](Metrics& m) { ++m.n_errors; });
-      sink(ErrorEvent{answer.error()});
+      request.sink(ErrorEvent{answer.error()});
       return std::move(answer).error();
-    } else {
-      answer->text = "I am sorry, I have no answer to that.";
-      sink(TokenEvent{kAssistant, answer->text});
-      finish(kAssistant, *std::move(answer), request);
     }
+    if (!is_stopped && (!answer || is_blank(answer->text))) {
+      if (id != kAssistant) {
+        fall_back(id, members[i + 1], answer ? "it gave no answer" : answer.error().message, request);
+        continue;
+      }
+      answer->text = "I am sorry, I have no answer to that.";
+      request.sink(TokenEvent{kAssistant, answer->text});
+    }
+    Outcome outcome{id, *std::move(answer)};
+    record(outcome, request);
+    return outcome;
   }
-  return {};
+}
+
+/// What the assistant makes of the last turns. It is said and not kept: the turns are there.
+void Coordinator::synthesise(size_t n_steps, Request& request) {
+  request.sink(StepEvent{n_steps});
+  request.text = "In one or two sentences: what do your last answers say together?";
+  [[maybe_unused]] const auto answer = try_member(kAssistant, request);  // without it nothing is missing
 }
 
 /// Leases the member's model for as long as it answers.
@@ -179,7 +247,7 @@ Result<Answer> Coordinator::try_member(SpecialistId id, Request& request) {
     if (lease.error().code != ErrorCode::kCancelled) count([](Metrics& m) { ++m.n_load_failures; });
     return std::move(lease).error();
   }
-  request.timings.load_ms = ms_since(load_start);
+  request.timings.load_ms += ms_since(load_start);
   const Forgetting before = request.conversation.context.forgetting();
   auto answer = this->answer(id, *lease, request);
   const ContextManager& context = request.conversation.context;
@@ -196,6 +264,7 @@ Result<ModelLease> Coordinator::bring_in(SpecialistId id, Request& request) {
                          .stop = request.stop,
                          .priority = request.options.priority,
                          .timeout = options_.load_timeout};
+  if (registry_.member(id).cloud) return ModelLease();  // there is nothing to bring in
   if (id == kAssistant) acquire.status = {};
   if (id == kAssistant || !parts_.talk || options_.talk_after.count() == 0 || residency_.is_loaded(id))
     return residency_.acquire(id, acquire);
@@ -273,36 +342,45 @@ void Coordinator::fall_back(SpecialistId from, SpecialistId to, const std::strin
                                      names[index(from)], names[index(to)])});
 }
 
-void Coordinator::finish(SpecialistId by, Answer answer, Request& request) {
-  request.timings.total_ms = ms_since(request.start);
-  request.timings.prefill_tokens = answer.timings.prefill_tokens;
-  request.timings.decode_tokens = answer.timings.decode_tokens;
+void Coordinator::record(const Outcome& outcome, Request& request) {
+  const Answer& answer = outcome.answer;
+  request.timings.prefill_tokens += answer.timings.prefill_tokens;
+  request.timings.decode_tokens += answer.timings.decode_tokens;
   const bool is_cancelled = answer.finish_reason == engine::FinishReason::kCancelled;
-  count([&](Metrics& m) {
-    m.add(request.timings);
-    ++(is_cancelled ? m.n_cancelled : m.n_answers[index(by)]);
-  });
-  if (!is_blank(answer.text)) {
-    if (!is_cancelled) transitions_.record(history(request.conversation), registry_.snapshot().names[index(by)]);
-    request.conversation.context.record({request.text, std::move(answer.text), by});
-  }
-  request.sink(DoneEvent{by, answer.finish_reason, answer.n_dropped_turns, answer.context, request.timings});
+  count([&](Metrics& m) { ++(is_cancelled ? m.n_cancelled : m.n_answers[index(outcome.by)]); });
+  if (is_blank(answer.text)) return;
+  if (!is_cancelled && outcome.by != kAssistant)
+    transitions_.record(history(request.conversation), registry_.snapshot().names[index(outcome.by)]);
+  request.conversation.context.record({request.text, answer.text, outcome.by});
+}
+
+void Coordinator::finish(const Outcome& last, Request& request) {
+  request.timings.total_ms = ms_since(request.start);
+  count([&](Metrics& m) { m.add(request.timings); });
+  request.sink(DoneEvent{last.by, !registry_.member(last.by).cloud, last.answer.finish_reason,
+                         last.answer.n_dropped_turns, last.answer.context, request.timings});
   look_ahead(request.conversation);
 }
 
 /// Tells the residency who is likely to be needed next in the conversations that go on, and has the likeliest loaded.
 void Coordinator::look_ahead(const Conversation& conversation) {
   constexpr size_t kMostConversations = 16;
+  constexpr double kFading = 0.5;  // the longer ago one has spoken, the less likely it speaks next
   constexpr double kWorthLoading = 0.1;
-  const std::vector<double> next = transitions_.next(history(conversation), registry_.snapshot().names);
+  const std::vector<std::string>& names = registry_.snapshot().names;
+  std::vector<double> next = transitions_.next(history(conversation), std::span(names).subspan(1));
+  next.insert(next.begin(), 0);  // the assistant is there in any case
   std::vector<double> forecast(registry_.size(), 0.0);
   {
     const std::lock_guard lock(mutex_);
     std::erase_if(forecasts_, [&](const auto& forecast_of) { return forecast_of.first == conversation.id; });
-    forecasts_.emplace_back(conversation.id, next);
-    if (forecasts_.size() > kMostConversations) forecasts_.pop_front();
-    for (const auto& [id, p] : forecasts_)
-      for (size_t i = 0; i < p.size(); ++i) forecast[i] += p[i] / static_cast<double>(forecasts_.size());
+    forecasts_.emplace_front(conversation.id, next);
+    if (forecasts_.size() > kMostConversations) forecasts_.pop_back();
+    double weight = 1 - kFading;
+    for (const auto& [id, p] : forecasts_) {
+      for (size_t i = 0; i < p.size(); ++i) forecast[i] += weight * p[i];
+      weight *= kFading;
+    }
   }
   residency_.set_forecast(forecast);
   if (!options_.prefetch) return;
@@ -310,18 +388,18 @@ void Coordinator::look_ahead(const Conversation& conversation) {
   for (size_t i = 1; i < next.size(); ++i)
     if (next[i] >= kWorthLoading) order.push_back(SpecialistId(i));
   std::ranges::sort(order, std::greater<>(), [&](SpecialistId id) { return next[index(id)]; });
-  for (const SpecialistId id : order)
-    if (!residency_.is_loaded(id)) {
-      residency_.prefetch(id);
-      break;
-    }
+  const auto absent = std::ranges::find_if(
+      order, [&](SpecialistId id) { return !registry_.member(id).cloud && !residency_.is_loaded(id); });
+  if (absent != order.end()) residency_.prefetch(*absent);
 }
 
-/// The names of those who answered, oldest first.
+/// The specialists that answered, oldest first, each once however often in a row: that it goes on is no news.
 std::vector<std::string> Coordinator::history(const Conversation& conversation) const {
-  std::vector<std::string> names;
-  for (const Turn& turn : conversation.context.turns())
-    if (turn.request != kSummaryRequest) names.push_back(registry_.snapshot().names[index(turn.by)]);
+  std::vector<std::string> names = {std::string(Transitions::kBeginning)};
+  for (const Turn& turn : conversation.context.turns()) {
+    const std::string& name = registry_.snapshot().names[index(turn.by)];
+    if (turn.by != kAssistant && names.back() != name) names.push_back(name);
+  }
   return names;
 }
 

@@ -34,8 +34,8 @@ struct Answer {
 /// What a Coordinator works with; tests put their own here. Called by several threads at once.
 struct CoordinatorParts {
   std::function<Result<Classification>(std::string_view text)> classify;
-  /// The answer of a member whose model is leased. Makes room in the conversation, and says there what that has cost.
-  /// Tells of a summary and of the handoff.
+  /// The answer of a member whose model is leased, unless it is in the cloud. Makes room in the conversation, and says
+  /// there what that has cost. Tells of a summary and of the handoff.
   std::function<Result<Answer>(SpecialistId id, const ModelLease& lease, Conversation& conversation,
                                std::string_view request, std::stop_token stop, const EventSink& events,
                                engine::TokenSink& sink)>
@@ -47,6 +47,8 @@ struct CoordinatorParts {
 
 struct CoordinatorOptions {
   RoutePolicy policy = {};
+  bool plans = true;       // requests of several steps are taken apart
+  bool synthesis = false;  // and the assistant says at the end what came of them
   bool prefetch = false;
   std::chrono::milliseconds talk_after{0};  // of loading; 0: silent
   std::chrono::milliseconds load_timeout = std::chrono::minutes(2);
@@ -65,11 +67,11 @@ class Coordinator {
   Coordinator(const Registry& registry, Residency& residency, Transitions& transitions, CoordinatorOptions options,
               CoordinatorParts parts);
 
-  /// RouteEvent; then of each member that is tried StatusEvents, HandoffEvent, TokenEvents, and a FallbackEvent if it
-  /// fails: the specialist, the second best one if there is any, the assistant. A ForgetEvent where old turns had to
-  /// go; then DoneEvent, or ErrorEvent when the assistant fails too. Whatever a specialist does, the request gets an
-  /// answer. A stop request ends load or answer, and is not an error. The turn joins the conversation. Errors: that of
-  /// the ErrorEvent.
+  /// RouteEvent; for a request of several steps PlanEvent, and StepEvent before each; then of each member that is tried
+  /// StatusEvents, HandoffEvent, TokenEvents, and a FallbackEvent if it fails: the specialist, the second best one if
+  /// there is any, the assistant. A ForgetEvent where old turns had to go; then DoneEvent, or ErrorEvent when the
+  /// assistant fails too. Whatever a specialist does, the request gets an answer. A stop request ends load or answer,
+  /// and is not an error. The turn joins the conversation. Errors: that of the ErrorEvent.
   Status handle(Conversation& conversation, std::string_view request, const RequestOptions& options,
                 const EventSink& sink, std::stop_token stop = {});
 
@@ -80,11 +82,16 @@ class Coordinator {
 
  private:
   struct Request;
+  struct Outcome;
+  std::vector<RouteDecision> plan(const RouteDecision& whole, const Request& request) const;
+  Result<Outcome> serve(const RouteDecision& decision, Request& request);
+  void synthesise(size_t n_steps, Request& request);
   Result<Answer> try_member(SpecialistId id, Request& request);
   Result<ModelLease> bring_in(SpecialistId id, Request& request);
   Result<Answer> answer(SpecialistId id, const ModelLease& lease, Request& request);
   void fall_back(SpecialistId from, SpecialistId to, const std::string& reason, Request& request);
-  void finish(SpecialistId by, Answer answer, Request& request);
+  void record(const Outcome& outcome, Request& request);
+  void finish(const Outcome& last, Request& request);
   void look_ahead(const Conversation& conversation);
   std::vector<std::string> history(const Conversation& conversation) const;
   void count(const std::function<void(Metrics&)>& change);
@@ -97,7 +104,8 @@ class Coordinator {
 
   mutable std::mutex mutex_;
   Metrics metrics_;
-  std::deque<std::pair<std::string, std::vector<double>>> forecasts_;  // of the conversations that spoke last, by id
+  std::deque<std::pair<std::string, std::vector<double>>>
+      forecasts_;  // of conversations, by id, whoever spoke last first
 };
 
 }  // namespace sain::router

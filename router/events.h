@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "engine/session.h"
 #include "router/context_manager.h"
@@ -15,6 +16,21 @@ namespace sain::router {
 /// The decision; always the first event of a request.
 struct RouteEvent {
   RouteDecision decision;
+};
+
+/// The request asks for several things, each of a member that knows it; what one gives the next one sees. After the
+/// RouteEvent.
+struct PlanEvent {
+  struct Step {
+    SpecialistId target = kAssistant;
+    std::string request;
+  };
+  std::vector<Step> steps;  // two at least
+};
+
+/// A step of the plan begins, counted from 0; as many as there are steps: the assistant brings it all together.
+struct StepEvent {
+  size_t index = 0;
 };
 
 /// What goes on before the answer; never part of it.
@@ -71,6 +87,7 @@ struct ContextUse {
 /// The answer is complete, or was stopped (finish_reason kCancelled).
 struct DoneEvent {
   SpecialistId by = kAssistant;
+  bool is_local = true;  // it was made on this machine
   engine::FinishReason finish_reason = engine::FinishReason::kStop;
   size_t n_dropped_turns = 0;  // old turns that had no room in the context
   ContextUse context;
@@ -82,8 +99,8 @@ struct ErrorEvent {
   Error error;
 };
 
-using Event =
-    std::variant<RouteEvent, StatusEvent, HandoffEvent, TokenEvent, FallbackEvent, ForgetEvent, DoneEvent, ErrorEvent>;
+using Event = std::variant<RouteEvent, PlanEvent, StepEvent, StatusEvent, HandoffEvent, TokenEvent, FallbackEvent,
+                           ForgetEvent, DoneEvent, ErrorEvent>;
 using EventSink = std::function<void(const Event&)>;         // called by the thread that handles the request
 using StatusSink = std::function<void(const StatusEvent&)>;  // may be empty
 

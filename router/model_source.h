@@ -14,7 +14,7 @@ namespace sain::router {
 
 /// What a model will take, known before it is loaded.
 struct ModelCost {
-  uint64_t weights_bytes = 0;  // once, however many use it
+  uint64_t weights_bytes = 0;  // of all matrices that are multiplied with; once, however many use it
   uint64_t kv_bytes = 0;       // for every lease
 };
 

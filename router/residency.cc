@@ -11,9 +11,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// What a load takes where none has been timed: at the gigabyte a second that a plain disk reads.
-constexpr double kBytesPerMs = 1e6;
-
 std::filesystem::path canonical_path(const std::filesystem::path& file) {
   std::error_code error;
   std::filesystem::path path = std::filesystem::weakly_canonical(file, error);
@@ -103,7 +100,6 @@ Result<ModelLease> Residency::acquire(SpecialistId id, const AcquireOptions& opt
   const auto finish = [&]() -> ModelLease {
     slot.last_used = ++clock_;
     counters_.n_prefetch_hits += std::exchange(slot.is_unused, false) ? 1 : 0;
-    slot.n_pinned += options.is_pinned ? 1 : 0;
     ModelLease lease(this, slot_index, options.is_pinned, slot.model);
     lock.unlock();
     if (options.status) options.status({StatusEvent::Kind::kReady, id, 1, {}});
@@ -140,7 +136,8 @@ Result<ModelLease> Residency::acquire(SpecialistId id, const AcquireOptions& opt
       cost = *known;
       continue;
     }
-    const uint64_t needed = needs_load ? cost->weights_bytes + cost->kv_bytes : slot.cost.kv_bytes;
+    const ModelCost& costs = needs_load ? *cost : slot.cost;
+    const uint64_t needed = (needs_load ? costs.weights_bytes : 0) + (options.is_pinned ? 0 : costs.kv_bytes);
     if (needs_load) stop_prefetches();
     if (const uint64_t pinned = pinned_bytes(); needed + pinned > options_.budget_bytes)
       return leave(make_error(ErrorCode::kResourceExhausted,
@@ -161,6 +158,7 @@ Result<ModelLease> Residency::acquire(SpecialistId id, const AcquireOptions& opt
   for (auto it = waiting_.begin(); it != waiter; ++it) ++it->n_overtaken;
   waiting_.erase(waiter);
   ++slot.n_leases;
+  slot.n_pinned += options.is_pinned ? 1 : 0;
   if (slot.model != nullptr) {
     if (slot.state == ModelState::kResident) set_state(slot, ModelState::kLeased);
     changed();
@@ -172,6 +170,7 @@ Result<ModelLease> Residency::acquire(SpecialistId id, const AcquireOptions& opt
   if (load->is_done && !load->error) return finish();
   if (load->is_done) return *load->error;
   --slot.n_leases;  // the load goes on, or is being stopped
+  slot.n_pinned -= options.is_pinned ? 1 : 0;
   changed();
   return options.stop.stop_requested() ? stopped(slot.file) : timed_out(slot.file, options);
 }
@@ -241,6 +240,16 @@ uint64_t Residency::used_bytes() const {
   return used_bytes_locked();
 }
 
+void Residency::reserve(uint64_t bytes) {
+  const Lock lock(mutex_);
+  options_.budget_bytes -= std::min(bytes, options_.budget_bytes);
+}
+
+uint64_t Residency::budget_bytes() const {
+  const Lock lock(mutex_);
+  return options_.budget_bytes;
+}
+
 bool Residency::is_loaded(SpecialistId id) const {
   const Lock lock(mutex_);
   return slots_[slot_of_.at(index(id))]->model != nullptr;
@@ -260,7 +269,7 @@ std::vector<ModelStatus> Residency::status() const {
     ModelStatus status{.file = slot.file,
                        .state = slot.state,
                        .weights_bytes = slot.cost.weights_bytes,
-                       .kv_bytes = slot.n_leases * slot.cost.kv_bytes,
+                       .kv_bytes = (slot.n_leases - slot.n_pinned) * slot.cost.kv_bytes,
                        .n_leases = slot.n_leases,
                        .load_ms = slot.load_ms,
                        .fraction = slot.load    ? slot.load->fraction
@@ -338,10 +347,12 @@ std::vector<Residency::Slot*> Residency::find_victims(const Slot& slot, uint64_t
   return cost < limit ? victims : std::vector<Slot*>{};
 }
 
-/// The time that having it is expected to save. Without a forecast what was used last is worth most.
+/// The time that having it is expected to save, in bytes that need not be read: what a load takes goes with them, and a
+/// time that was measured says more of what the page cache held then. Without a forecast what was used last is worth
+/// most.
 double Residency::worth(const Slot& slot, const ModelCost& cost) const {
-  const double ms = slot.load_ms > 0 ? slot.load_ms : static_cast<double>(cost.weights_bytes) / kBytesPerMs;
-  return ms * (probability(slot) + 1e-3 / static_cast<double>(1 + clock_ - slot.last_used));
+  return static_cast<double>(cost.weights_bytes) *
+         (probability(slot) + 1e-3 / static_cast<double>(1 + clock_ - slot.last_used));
 }
 
 double Residency::probability(const Slot& slot) const {
@@ -353,7 +364,8 @@ double Residency::probability(const Slot& slot) const {
 
 uint64_t Residency::used_bytes_locked() const {
   uint64_t used = 0;
-  for (const auto& slot : slots_) used += slot->cost.weights_bytes + slot->n_leases * slot->cost.kv_bytes;
+  for (const auto& slot : slots_)
+    used += slot->cost.weights_bytes + (slot->n_leases - slot->n_pinned) * slot->cost.kv_bytes;
   return used;
 }
 
@@ -361,7 +373,7 @@ uint64_t Residency::used_bytes_locked() const {
 uint64_t Residency::pinned_bytes() const {
   uint64_t bytes = 0;
   for (const auto& slot : slots_)
-    if (slot->n_pinned > 0) bytes += slot->cost.weights_bytes + slot->n_pinned * slot->cost.kv_bytes;
+    if (slot->n_pinned > 0) bytes += slot->cost.weights_bytes;
   return bytes;
 }
 

@@ -44,7 +44,7 @@ struct AcquireOptions {
   StatusSink status = {};  // hears of the load, on the calling thread
   std::stop_token stop = {};
   Priority priority = Priority::kInteractive;
-  bool is_pinned = false;                                     // the lease will not end: nobody waits for it
+  bool is_pinned = false;  // the lease will not end, and is of the model alone, without a KV cache: nobody waits for it
   std::chrono::milliseconds timeout = std::chrono::hours(1);  // for room and load together
 };
 
@@ -126,7 +126,9 @@ class Residency {
   void unload_idle();
 
   uint64_t used_bytes() const;
-  uint64_t budget_bytes() const { return options_.budget_bytes; }
+  /// Bytes of the budget that something else takes from now on.
+  void reserve(uint64_t bytes);
+  uint64_t budget_bytes() const;
   bool is_loaded(SpecialistId id) const;
   size_t n_waiting() const;  // for room
   std::vector<ModelStatus> status() const;

@@ -68,7 +68,7 @@ void Residency::run_load(Slot& slot, Load& load) {
     counters_.n_load_failures += load.error->code == ErrorCode::kCancelled ? 0 : 1;
     counters_.n_prefetches_dropped += load.n_waiting == 0 ? 1 : 0;
     slot.cost = {};
-    slot.n_leases = 0;
+    slot.n_leases = slot.n_pinned = 0;
     set_state(slot, ModelState::kAbsent);
   }
   changed();

@@ -25,6 +25,10 @@ Result<std::vector<std::filesystem::path>> model_files(const Config& config, con
   SAIN_ASSIGN_OR_RETURN(std::filesystem::path assistant, find_model_file(config, config.assistant.model));
   files.push_back(std::move(assistant));
   for (const MemberConfig& member : config.specialists) {
+    if (member.cloud) {  // a name that no file has
+      files.push_back(std::filesystem::path("cloud") / member.name);
+      continue;
+    }
     auto file = find_model_file(config, member.model);
     if (!file && observer.say)
       observer.say(fmt::format("the {} specialist is missing: {}", member.name, file.error().message));
@@ -60,6 +64,7 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
                                    if (say) say(message);
                                  }});
   std::unique_ptr<RoutedChat> chat(new RoutedChat(config, session.tuning));
+  chat->prefixes_ = session.prefixes;
   const Registry& registry = chat->registry_;
 
   chat->residency_ = std::make_unique<Residency>(
@@ -87,6 +92,8 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
                                                                 options.observer, options.retrain, options.stop));
   chat->classifier_ = std::make_unique<Classifier>(std::move(classifier));
 
+  chat->residency_->reserve(chat->classifier_->encoder_bytes() + chat->classifier_->head().bytes());
+
   const Status counted = chat->transitions_.load(transitions_file());
   if (!counted && counted.error().code != ErrorCode::kNotFound && options.observer.say)
     options.observer.say(counted.error().message);
@@ -96,8 +103,14 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
     const std::lock_guard lock(self->classifying_);
     return self->classifier_->classify(text);
   };
-  parts.answer = [run](SpecialistId id, const ModelLease& lease, Conversation& conversation, std::string_view request,
-                       std::stop_token stop, const EventSink& events, engine::TokenSink& sink) {
+  if (std::ranges::any_of(config.specialists, [](const MemberConfig& member) { return member.cloud.has_value(); })) {
+    SAIN_ASSIGN_OR_RETURN(chat->cloud_,
+                          CloudRunner::open(registry, config.privacy, session.context_length, cache_dir() / "router"));
+  }
+  parts.answer = [run, cloud = chat->cloud_.get(), &registry](
+                     SpecialistId id, const ModelLease& lease, Conversation& conversation, std::string_view request,
+                     std::stop_token stop, const EventSink& events, engine::TokenSink& sink) {
+    if (registry.member(id).cloud) return cloud->answer(id, conversation, request, stop, events, sink);
     return run->answer(id, lease.model(), conversation, request, stop, events, sink);
   };
   parts.talk = [run](SpecialistId id, std::string_view request, std::stop_token stop, engine::TokenSink& sink) {
@@ -114,6 +127,24 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
   chat->coordinator_ =
       std::make_unique<Coordinator>(registry, *chat->residency_, chat->transitions_, coordinator, std::move(parts));
   return chat;
+}
+
+std::vector<MemoryUse> RoutedChat::memory() const {
+  std::vector<MemoryUse> list;
+  uint64_t kv_bytes = 0;
+  for (const ModelStatus& model : residency_->status()) {
+    kv_bytes += model.kv_bytes;
+    if (model.weights_bytes == 0) continue;
+    std::string owner;
+    for (const SpecialistId id : model.members)
+      owner += (owner.empty() ? "" : ",") + registry_.snapshot().names[index(id)];
+    list.push_back({"weights:" + owner, model.weights_bytes});
+  }
+  list.push_back({"kv", kv_bytes});
+  list.push_back({"prefixes", prefixes_->memory_bytes()});
+  list.push_back({"encoder", classifier_->encoder_bytes()});
+  list.push_back({"router", classifier_->head().bytes()});
+  return list;
 }
 
 RoutedChat::~RoutedChat() {
@@ -140,6 +171,7 @@ Status RoutedChat::prepare(const TrainingObserver& observer, std::stop_token sto
   const std::vector<std::string>& names = registry_.snapshot().names;
   for (size_t i = 0; i < names.size(); ++i) {
     const auto id = SpecialistId(i);
+    if (registry_.member(id).cloud) continue;
     const auto lease = residency_->acquire(id, {.stop = stop});
     const Status status = lease ? runner_->prepare(id, lease->model(), stop) : Status(lease.error());
     if (stop.stop_requested()) return make_error(ErrorCode::kCancelled, "preparing the specialists was stopped");

@@ -13,6 +13,7 @@
 #include "engine/thread_pool.h"
 #include "engine/tuning.h"
 #include "router/classifier.h"
+#include "router/cloud/cloud_runner.h"
 #include "router/config.h"
 #include "router/coordinator.h"
 #include "router/model_runner.h"
@@ -31,6 +32,12 @@ struct RoutedChatOptions {
   std::stop_token stop = {};       // ends the load and the training with kCancelled
   StatusSink on_status = {};       // while the assistant loads
   TrainingObserver observer = {};  // while the router is trained, and about specialists that are missing
+};
+
+/// Bytes of memory, and of what.
+struct MemoryUse {
+  std::string owner;  // "weights:coding,writing", "kv", "prefixes", "encoder", "router"
+  uint64_t bytes = 0;
 };
 
 /// Owns a pool, the assistant (loaded for as long as this lives) and the parts around it.
@@ -54,6 +61,9 @@ class RoutedChat {
   /// Forgets a conversation, and all that was computed of any.
   void forget(Conversation& conversation);
 
+  /// The account of what counts against the budget; what the program itself takes comes on top.
+  std::vector<MemoryUse> memory() const;
+
   ~RoutedChat();  // keeps the transitions that were counted
 
  private:
@@ -65,6 +75,7 @@ class RoutedChat {
   Config config_;
   Registry registry_;
   engine::ThreadPool pool_;
+  std::shared_ptr<engine::PrefixStore> prefixes_;
   std::unique_ptr<Residency> residency_;
   ModelLease assistant_;
   std::unique_ptr<ModelRunner> runner_;
@@ -72,6 +83,7 @@ class RoutedChat {
   std::mutex classifying_;
   std::unique_ptr<Classifier> classifier_;
   Transitions transitions_;
+  std::unique_ptr<CloudRunner> cloud_;  // where a specialist is in the cloud
   std::unique_ptr<Coordinator> coordinator_;
 };
 

@@ -11,7 +11,7 @@ namespace sain::router {
 namespace {
 
 constexpr size_t kLongestHistory = 2;
-constexpr double kFading = 0.98;   // of a row, with each count in it: some fifty count
+constexpr double kFading = 0.95;   // of a row, with each count in it: some twenty count, as habits change
 constexpr double kMaxCount = 1e9;  // in a file
 constexpr double kBacking = 1;     // counts that the shorter history is worth
 

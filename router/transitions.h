@@ -6,6 +6,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "formats/result.h"
@@ -16,6 +17,8 @@ namespace sain::router {
 /// has been seen seldom. Old counts fade. Knows names alone, no content. Thread-safe.
 class Transitions {
  public:
+  static constexpr std::string_view kBeginning = "^";  // as the first name of a history
+
   /// Counts `next` after the last two of `history` (names, oldest first).
   void record(std::span<const std::string> history, const std::string& next);
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "router/privacy/decision.h"
 #include "router/protocol/fields.h"
 
 namespace sain::router {
@@ -92,6 +93,13 @@ struct EventFields {
     json.update(to_json(event.decision, registry));
     return json;
   }
+  ordered_json operator()(const PlanEvent& event) const {
+    ordered_json steps = ordered_json::array();
+    for (const PlanEvent::Step& step : event.steps)
+      steps.push_back({{"specialist", name(step.target)}, {"request", step.request}});
+    return {{"event", "plan"}, {"steps", std::move(steps)}};
+  }
+  ordered_json operator()(const StepEvent& event) const { return {{"event", "step"}, {"index", event.index}}; }
   ordered_json operator()(const StatusEvent& event) const {
     ordered_json json = {{"event", "status"}, {"kind", to_string(event.kind)}, {"specialist", name(event.member)}};
     if (!event.text.empty()) json["text"] = event.text;
@@ -119,6 +127,7 @@ struct EventFields {
     const RequestTimings& timings = event.timings;
     return {{"event", "done"},
             {"by", name(event.by)},
+            {"place", to_string(event.is_local ? AnswerPlace::kLocal : AnswerPlace::kCloud)},
             {"finish_reason", engine::to_string(event.finish_reason)},
             {"dropped_turns", event.n_dropped_turns},
             {"context", {{"tokens", event.context.n_tokens}, {"limit", event.context.limit}}},
@@ -161,6 +170,17 @@ RouteDecision read_decision(Fields& fields, const RegistrySnapshot& registry) {
   return decision;
 }
 
+PlanEvent read_plan(Fields& fields, const RegistrySnapshot& registry, std::optional<Error>& error) {
+  PlanEvent event;
+  const nlohmann::json* steps = fields.array("steps");
+  if (steps != nullptr && steps->size() < 2) fields.fail("steps", "two at least");
+  for (size_t i = 0; steps != nullptr && i < steps->size(); ++i) {
+    Fields step((*steps)[i], fmt::format("plan.steps.{}", i), error);
+    event.steps.push_back({read_member(step, "specialist", registry), step.text("request")});
+  }
+  return event;
+}
+
 StatusEvent read_status(Fields& fields, const RegistrySnapshot& registry) {
   using Kind = StatusEvent::Kind;
   StatusEvent event;
@@ -177,6 +197,7 @@ StatusEvent read_status(Fields& fields, const RegistrySnapshot& registry) {
 DoneEvent read_done(Fields& fields, const RegistrySnapshot& registry) {
   DoneEvent event;
   event.by = read_member(fields, "by", registry);
+  event.is_local = fields.one_of("place", AnswerPlace::kCloud) == AnswerPlace::kLocal;
   event.finish_reason = fields.one_of("finish_reason", engine::FinishReason::kCancelled);
   event.n_dropped_turns = fields.count("dropped_turns");
   Fields context = fields.object("context");
@@ -192,8 +213,11 @@ DoneEvent read_done(Fields& fields, const RegistrySnapshot& registry) {
 }
 
 /// None: there is no such message.
-std::optional<Event> read_event(std::string_view kind, Fields& fields, const RegistrySnapshot& registry) {
+std::optional<Event> read_event(std::string_view kind, Fields& fields, const RegistrySnapshot& registry,
+                                std::optional<Error>& error) {
   if (kind == "route") return RouteEvent{read_decision(fields, registry)};
+  if (kind == "plan") return read_plan(fields, registry, error);
+  if (kind == "step") return StepEvent{fields.count("index")};
   if (kind == "status") return read_status(fields, registry);
   if (kind == "handoff")
     return HandoffEvent{read_member(fields, "to", registry), fields.count("turns"), fields.count("tokens"),
@@ -257,8 +281,8 @@ Result<Event> parse_event(const nlohmann::json& message, const RegistrySnapshot&
   Fields top(message, "", error);
   const std::string kind = top.text("event");
   Fields fields(message, kind, error);
-  std::optional<Event> event = read_event(kind, fields, registry);
-  if (!event) top.fail("event", "route, status, handoff, token, fallback, forget, done or error");
+  std::optional<Event> event = read_event(kind, fields, registry, error);
+  if (!event) top.fail("event", "route, plan, step, status, handoff, token, fallback, forget, done or error");
   if (error) return *std::move(error);
   return *std::move(event);
 }

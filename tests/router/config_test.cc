@@ -242,5 +242,23 @@ TEST(ConfigTest, MissingFileIsNotFound) {
   EXPECT_THAT(config.error().message, HasSubstr("/nowhere/sain.toml"));
 }
 
+TEST(ConfigTest, ASpecialistMayBeInTheCloud) {
+  const std::string assistant = "[assistant]\nname = \"Ada\"\nmodel = \"a.gguf\"\n";
+  const auto parse = [&](const std::string& rest) { return parse_config(assistant + rest, "sain.toml", {}); };
+  const auto config = parse(
+      "[[specialist]]\nname = \"sage\"\n[specialist.cloud]\nurl = \"https://example.org/v1\"\n"
+      "model = \"big\"\nkey_variable = \"SAGE_KEY\"\n[privacy]\nlevel = \"strict\"\n");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->specialists[0].cloud->model, "big");
+  EXPECT_EQ(config->privacy.level, PrivacyLevel::kStrict);
+  EXPECT_THAT(parse("[[specialist]]\nname = \"sage\"\n[specialist.cloud]\nurl = \"http://example.org\"\n"
+                    "model = \"big\"\n")
+                  .error()
+                  .message,
+              HasSubstr("sain.toml:7: specialist[0].cloud.url"));
+  EXPECT_THAT(parse("[[specialist]]\nname = \"sage\"\n").error().message, HasSubstr("specialist[0].model"));
+  EXPECT_THAT(parse("[privacy]\nlevel = \"much\"\n").error().message, HasSubstr("found \"much\""));
+}
+
 }  // namespace
 }  // namespace sain::router

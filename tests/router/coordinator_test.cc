@@ -58,6 +58,7 @@ struct Rig {
     CoordinatorParts parts;
     parts.classify = [this](std::string_view text) -> Result<Classification> {
       if (!classify_works) return make_error(ErrorCode::kInternal, "no features");
+      if (probabilities_of) return Classification{.probabilities = probabilities_of(text)};
       if (!probabilities.empty()) return Classification{.probabilities = probabilities};
       const double p = text.find("code") != std::string_view::npos ? 0.9 : 0.1;
       std::vector<double> all(registry.snapshot().intents.size(), 0.0);
@@ -113,8 +114,8 @@ struct Rig {
   }
 
   void record(const Event& event) {
-    static constexpr const char* kKinds[] = {"route",    "status", "handoff", "token",
-                                             "fallback", "forget", "done",    "error"};
+    static constexpr const char* kKinds[] = {"route", "plan",     "step",   "status", "handoff",
+                                             "token", "fallback", "forget", "done",   "error"};
     std::string line = kKinds[event.index()];
     if (const auto* status = std::get_if<StatusEvent>(&event)) {
       if (status->kind == StatusEvent::Kind::kLoading) return;  // as many as there is time for
@@ -147,6 +148,7 @@ struct Rig {
   Step coder{{"int", " x;"}};
   Step writer{{"Once"}};
   std::vector<double> probabilities;  // in place of what the text says
+  std::function<std::vector<double>(std::string_view)> probabilities_of;
   std::atomic<int> n_words_said = 0;
   std::atomic<size_t> n_turns_seen = 0;
   std::mutex mutex;
@@ -261,7 +263,7 @@ TEST(CoordinatorTest, AFailedLoadFallsBack) {
 }
 
 TEST(CoordinatorTest, TooSmallABudgetFallsBack) {
-  Rig rig("/m/coder", 210);
+  Rig rig("/m/coder", 205);
   const auto assistant = rig.residency.acquire(kAssistant, {.is_pinned = true});
   ASSERT_TRUE(rig.handle("write code"));
   EXPECT_EQ(rig.events.back(), "done 0 stop");
@@ -382,12 +384,66 @@ TEST(CoordinatorTest, AConversationDoesNotFlap) {
   EXPECT_EQ(rig.events.back(), "done 2 stop");
 }
 
+TEST(CoordinatorTest, WhatSaysLittleIsUnderstoodByTheRequestBefore) {
+  Rig rig(three_members());
+  rig.probabilities_of = [](std::string_view text) {
+    if (text == "and in Rust?") return std::vector<double>{0.6, 0.2, 0.2};
+    return text.starts_with("Sort a list") ? std::vector<double>{0, 1, 0} : std::vector<double>{1, 0, 0};
+  };
+  ASSERT_TRUE(rig.handle("and in Rust?"));
+  EXPECT_EQ(rig.events.back(), "done 0 stop") << "there was nothing before";
+  ASSERT_TRUE(rig.handle("Sort a list in Java"));
+  ASSERT_TRUE(rig.handle("and in Rust?"));
+  EXPECT_EQ(rig.events.back(), "done 1 stop");
+  ASSERT_TRUE(rig.handle("Thank you"));
+  EXPECT_EQ(rig.events.back(), "done 0 stop") << "that is sure enough alone";
+}
+
 TEST(CoordinatorTest, WhoeverIsLikelyToBeNextIsLoadedAhead) {
   Rig rig(three_members(), 1000, {.prefetch = true}, KeepLoaded::kUntilNeeded);
-  for (int i = 0; i < 5; ++i) rig.transitions.record(std::vector<std::string>{"assistant"}, "writing");
+  for (int i = 0; i < 5; ++i) rig.transitions.record({}, "writing");
   ASSERT_TRUE(rig.handle("hello"));
   while (!rig.residency.is_loaded(SpecialistId{2})) std::this_thread::yield();
   EXPECT_FALSE(rig.residency.is_loaded(SpecialistId{1}));
+}
+
+// R46, R65: a request of two steps is a plan, whose second step sees what the first gave.
+TEST(CoordinatorTest, ARequestOfSeveralStepsIsAPlan) {
+  Rig rig(three_members(), 1000, {.synthesis = true});
+  rig.probabilities_of = [](std::string_view text) {
+    return text.starts_with("Write") ? std::vector<double>{0, 0.9, 0.1} : std::vector<double>{0, 0.1, 0.9};
+  };
+  ASSERT_TRUE(rig.handle("Write a loop over a list, then describe it in a story."));
+  EXPECT_THAT(rig.events, ElementsAre("route", "plan", "step", "acknowledged", "ready", "token 1 int", "token 1  x;",
+                                      "step", "acknowledged", "ready", "token 2 Once", "step", "token 0 Hello",
+                                      "token 0  you", "done 2 stop"));
+  const auto& turns = rig.conversation.context.turns();
+  ASSERT_EQ(turns.size(), 2u);
+  EXPECT_EQ(turns[0].request, "Write a loop over a list");
+  EXPECT_EQ(turns[1].request, "describe it in a story.");
+  EXPECT_EQ(turns[1].by, SpecialistId{2});
+}
+
+TEST(CoordinatorTest, StepsOfOneMemberAreNoPlan) {
+  Rig rig(three_members());
+  rig.probabilities = {0, 0.9, 0.1};
+  ASSERT_TRUE(rig.handle("Write a loop over a list, then describe it in a story."));
+  EXPECT_EQ(rig.events[1], "acknowledged");
+  EXPECT_EQ(rig.last_request, "Write a loop over a list, then describe it in a story.");
+  rig.options.mode = Mode::kFast;
+  ASSERT_TRUE(rig.handle("Write a loop over a list, then describe it in a story."));
+  EXPECT_EQ(rig.events.back(), "done 0 stop");
+}
+
+TEST(CoordinatorTest, AStepThatFailsFallsBackAndTheNextGoesOn) {
+  Rig rig(three_members("/m/broken"));
+  rig.probabilities_of = [](std::string_view text) {
+    return text.starts_with("Write") ? std::vector<double>{0, 0.95, 0.05} : std::vector<double>{0, 0.1, 0.9};
+  };
+  ASSERT_TRUE(rig.handle("Write a loop over a list, then describe it in a story."));
+  EXPECT_EQ(rig.conversation.context.turns()[0].by, kAssistant);
+  EXPECT_EQ(rig.conversation.context.turns()[1].by, SpecialistId{2});
+  EXPECT_EQ(rig.events.back(), "done 2 stop");
 }
 
 // R36: several conversations at once, with specialists that do not fit together.

@@ -46,7 +46,7 @@ TEST(TransitionsTest, TwoBeforeCountMoreThanOne) {
 TEST(TransitionsTest, OldCountsFade) {
   Transitions transitions;
   for (int i = 0; i < 300; ++i) transitions.record({}, "coding");
-  for (int i = 0; i < 80; ++i) transitions.record({}, "writing");
+  for (int i = 0; i < 40; ++i) transitions.record({}, "writing");
   EXPECT_GT(transitions.next({}, kNames)[2], 0.75);
 }
 

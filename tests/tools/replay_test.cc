@@ -19,7 +19,7 @@ constexpr const char* kLog =
 {"seq":1,"ms":0,"conversation":"c1","request":1,"message":{"event":"request","text":"Hello!","mode":"auto","priority":"interactive"}}
 {"seq":2,"ms":1,"conversation":"c1","request":1,"message":{"event":"route","specialist":"assistant","confidence":0.9,"margin":0.8,"familiarity":1,"cause":"confident","reason":"","probabilities":{},"text":"Hello!"}}
 {"seq":3,"ms":2,"conversation":"c1","request":1,"message":{"event":"token","by":"assistant","text":"Good \u001b[31mday."}}
-{"seq":4,"ms":300,"conversation":"c1","request":1,"message":{"event":"done","by":"assistant","finish_reason":"stop","dropped_turns":0,"context":{"tokens":12,"limit":512},"timings":{"route_ms":1,"load_ms":0,"first_token_ms":2,"total_ms":300,"prefill_tokens":8,"decode_tokens":4}}}
+{"seq":4,"ms":300,"conversation":"c1","request":1,"message":{"event":"done","by":"assistant","place":"local","finish_reason":"stop","dropped_turns":0,"context":{"tokens":12,"limit":512},"timings":{"route_ms":1,"load_ms":0,"first_token_ms":2,"total_ms":300,"prefill_tokens":8,"decode_tokens":4}}}
 {"seq":5,"ms":301,"conversation":"c2","request":2,"message":{"event":"request","text":"@coding hi","mode":"slow","priority":"background"}}
 {"seq":6,"ms":302,"conversation":"c2","request":2,"message":{"event":"route","specialist":"coding","confidence":1,"margin":1,"familiarity":1,"cause":"explicit","reason":"","probabilities":{},"text":"hi"}}
 {"seq":7,"ms":303,"conversation":"c2","request":2,"message":{"event":"status","kind":"acknowledged","specialist":"coding","text":"One moment, \u001b[2J please."}}

@@ -146,7 +146,7 @@ class Dialogue {
     for (size_t i = 0; i < registry_.names.size(); ++i) {
       const auto id = router::SpecialistId(i);
       const router::MemberConfig& member = chat_.registry().member(id);
-      fmt::print("@{:<12} {}{}: {}\n", registry_.names[i], member.model,
+      fmt::print("@{:<12} {}{}: {}\n", registry_.names[i], member.cloud ? member.cloud->url : member.model,
                  chat_.residency().is_loaded(id) ? " (in memory)" : "", member.description);
     }
     fmt::print("{} of {} MiB are in use\n", chat_.residency().used_bytes() >> 20,

@@ -30,6 +30,22 @@ void ChatView::on(const router::RouteEvent&) {
   is_answering_ = false;
 }
 
+void ChatView::on(const router::PlanEvent& event) {
+  steps_ = event.steps;
+}
+
+void ChatView::on(const router::StepEvent& event) {
+  waiting_.reset();
+  end_line();
+  is_answering_ = false;
+  if (event.index < steps_.size()) {
+    note(fmt::format("Step {} of {}, {}: {}", event.index + 1, steps_.size(), name(steps_[event.index].target),
+                     safe_text(steps_[event.index].request)));
+  } else {
+    note("All together:");
+  }
+}
+
 void ChatView::on(const router::StatusEvent& event) {
   switch (event.kind) {
     case router::StatusEvent::Kind::kAcknowledged:
@@ -85,6 +101,7 @@ void ChatView::on(const router::ForgetEvent& event) {
 void ChatView::on(const router::DoneEvent& event) {
   waiting_.reset();
   end_line();
+  if (!event.is_local) note("(answered in the cloud, not on this machine)");
   if (event.finish_reason == engine::FinishReason::kCancelled) note("(stopped)");
   if (event.finish_reason == engine::FinishReason::kLength) note("(cut at max_tokens)");
   if (event.finish_reason == engine::FinishReason::kContext) note("(cut: the context is full)");

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "router/events.h"
 #include "router/registry.h"
@@ -25,6 +26,8 @@ class ChatView {
 
  private:
   void on(const router::RouteEvent& event);
+  void on(const router::PlanEvent& event);
+  void on(const router::StepEvent& event);
   void on(const router::StatusEvent& event);
   void on(const router::HandoffEvent& event);
   void on(const router::TokenEvent& event);
@@ -39,6 +42,7 @@ class ChatView {
 
   const router::RegistrySnapshot& registry_;
   bool dims_stdout_, dims_stderr_;
+  std::vector<router::PlanEvent::Step> steps_;
   bool is_answering_ = false;  // the name has been shown
   bool is_talking_ = false;    // the assistant, while a specialist is loaded
   bool ends_line_ = true;      // stdout stands at the start of a line

@@ -46,7 +46,7 @@ TEST(ProtocolMessage, EveryNameIsReadBack) {
   for (int i = 0; i <= static_cast<int>(Forgetting::kDropped); ++i)
     EXPECT_TRUE(is_read_back(ForgetEvent{Forgetting(i), {}})) << i;
   for (int i = 0; i <= static_cast<int>(engine::FinishReason::kCancelled); ++i)
-    EXPECT_TRUE(is_read_back(DoneEvent{kAssistant, engine::FinishReason(i), 0, {}, {}})) << i;
+    EXPECT_TRUE(is_read_back(DoneEvent{kAssistant, false, engine::FinishReason(i), 0, {}, {}})) << i;
   for (int i = 0; i <= static_cast<int>(ErrorCode::kInternal); ++i)
     EXPECT_TRUE(is_read_back(ErrorEvent{{ErrorCode(i), "no"}})) << i;
 }

@@ -42,8 +42,16 @@ Event token(SpecialistId id, std::string text = "word") {
 Event fallback(SpecialistId from, SpecialistId to) {
   return FallbackEvent{from, to, "reason", "text"};
 }
-Event done(SpecialistId id, engine::FinishReason reason = engine::FinishReason::kStop) {
-  return DoneEvent{.by = id, .finish_reason = reason, .context = {}, .timings = {}};
+Event done(SpecialistId id, engine::FinishReason reason = engine::FinishReason::kStop, bool is_local = true) {
+  return DoneEvent{.by = id, .is_local = is_local, .finish_reason = reason, .context = {}, .timings = {}};
+}
+const Event kPlan = PlanEvent{{{kCoding, "a loop"}, {kWriting, "a story"}}};
+Event step(size_t i) {
+  return StepEvent{i};
+}
+/// A turn that is right.
+std::vector<Event> turn(SpecialistId id) {
+  return {status(Kind::kAcknowledged, id), status(Kind::kReady, id), handoff(id), token(id)};
 }
 const Event kAcknowledged = status(Kind::kAcknowledged), kReady = status(Kind::kReady), kTalk = status(Kind::kTalking);
 const Event kSummary = status(Kind::kSummarising, kAssistant), kForget = ForgetEvent{Forgetting::kDropped, "text"};
@@ -65,6 +73,15 @@ std::vector<Event> after(std::vector<Event> events, const Event& event) {
   return events;
 }
 
+std::vector<Event> joined(const std::vector<std::vector<Event>>& parts) {
+  std::vector<Event> all;
+  for (const auto& part : parts) all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
+
+const std::vector<Event> kTwoSteps =
+    joined({{route(kCoding), kPlan, step(0)}, turn(kCoding), {step(1)}, turn(kWriting)});
+
 // The states, by what leads there.
 const std::vector<Event> kBegun = {}, kChosen = {route(kCoding)}, kComing = after(kChosen, kAcknowledged),
                          kLoaded = after(kComing, kReady), kHandedOver = after(kLoaded, handoff(kCoding)),
@@ -84,7 +101,18 @@ TEST(ProtocolCheckTest, ConversationsThatAreRight) {
        status(Kind::kLoading, kWriting, 0.1), status(Kind::kReady, kWriting), token(kWriting), kForget,
        fallback(kWriting, kAssistant), kSummary, handoff(kAssistant), token(kAssistant), kForget, done(kAssistant)},
       {route(kCoding), kAcknowledged, done(kCoding, engine::FinishReason::kCancelled)},
-      {route(kAssistant), done(kAssistant, engine::FinishReason::kCancelled)}};
+      {route(kAssistant), done(kAssistant, engine::FinishReason::kCancelled)},
+      {route(kCoding), kAcknowledged, handoff(kCoding), token(kCoding),
+       done(kCoding, engine::FinishReason::kStop, false)},
+      after(kTwoSteps, done(kWriting)),
+      joined({kTwoSteps, {step(2), handoff(kAssistant), token(kAssistant), done(kWriting)}}),
+      joined({kTwoSteps, {step(2), done(kWriting)}}),
+      joined({{route(kAssistant), kPlan, step(0)},
+              turn(kCoding),
+              {fallback(kCoding, kAssistant), token(kAssistant), step(1)},
+              turn(kWriting),
+              {fallback(kWriting, kAssistant), kError}}),
+      {route(kCoding), kPlan, step(0), kAcknowledged, done(kCoding, engine::FinishReason::kCancelled)}};
   for (const std::vector<Event>& events : all) {
     EXPECT_EQ(refusal(events), "");
     for (size_t i = 0; i < events.size(); ++i) {
@@ -146,7 +174,7 @@ TEST(ProtocolCheckTest, ASpecialistIsAcknowledgedFirst) {
 
 TEST(ProtocolCheckTest, ASpecialistIsReadyBeforeItAnswers) {
   for (const Event& event : {kSummary, handoff(kCoding), token(kCoding), kForget})
-    EXPECT_THAT(refusal(after(kComing, event)), HasSubstr("while it is loaded"));
+    EXPECT_THAT(refusal(after(after(kComing, loading(0)), event)), HasSubstr("while it is loaded"));
   for (const auto& state : {kLoaded, kHandedOver, kAnswering, kForgotten}) {
     EXPECT_NE(refusal(after(state, kReady)), "") << "it is ready once";
     EXPECT_NE(refusal(after(state, loading(1))), "");
@@ -195,6 +223,34 @@ TEST(ProtocolCheckTest, AFallbackIsToSomebodyElse) {
                      fallback(kWriting, kCoding)}),
             "fallback.to: expected a member that has not failed, found coding");
   EXPECT_THAT(refusal({route(kAssistant), fallback(kAssistant, kCoding)}), HasSubstr("fallback may not come"));
+}
+
+TEST(ProtocolCheckTest, WhoWasNotInMemoryAnsweredInTheCloud) {
+  EXPECT_EQ(refusal({route(kCoding), kAcknowledged, token(kCoding), done(kCoding)}),
+            "done.place: expected cloud, found local");
+  EXPECT_EQ(refusal(after(kAnswering, done(kCoding, engine::FinishReason::kStop, false))),
+            "done.place: expected local, found cloud");
+}
+
+TEST(ProtocolCheckTest, APlanFollowsTheRoute) {
+  for (const auto& state : {kBegun, kComing, kLoaded, kAnswering, {route(kCoding), kPlan}})
+    EXPECT_THAT(refusal(after(state, kPlan)), HasSubstr("plan may not come"));
+  EXPECT_NE(refusal({route(kCoding), PlanEvent{{{kCoding, "a loop"}}}}), "") << "one step is none";
+  for (const Event& event : {kAcknowledged, token(kCoding), done(kCoding), kError})
+    EXPECT_THAT(refusal({route(kCoding), kPlan, event}), HasSubstr("before the first step"));
+}
+
+TEST(ProtocolCheckTest, StepsComeInOrderAndEachIsAnswered) {
+  EXPECT_THAT(refusal(after(kAnswering, step(0))), HasSubstr("step may not come")) << "there is no plan";
+  EXPECT_EQ(refusal({route(kCoding), kPlan, step(1)}), "step.index: expected 0, found 1");
+  EXPECT_EQ(refusal(after(kTwoSteps, step(3))), "step.index: expected 2, found 3");
+  EXPECT_NE(refusal({route(kCoding), kPlan, step(0), step(1)}), "") << "the first one has no answer";
+  EXPECT_NE(refusal({route(kCoding), kPlan, step(0), kAcknowledged, kReady, handoff(kCoding), step(1)}), "");
+  EXPECT_EQ(refusal(joined({{route(kCoding), kPlan, step(0)}, turn(kCoding), {done(kCoding)}})),
+            "done: expected 2 steps before it, found 1");
+  EXPECT_NE(refusal({route(kCoding), kPlan, step(0), status(Kind::kAcknowledged, kWriting)}), "") << "it is coding's";
+  for (const Event& event : {step(2), step(3), kError, fallback(kAssistant, kCoding), done(kAssistant)})
+    EXPECT_NE(refusal(joined({kTwoSteps, {step(2), token(kAssistant), event}})), "");
 }
 
 TEST(ProtocolCheckTest, OnlyTheAssistantGivesUp) {

@@ -71,7 +71,8 @@ Result<std::vector<float>> FeatureExtractor::extract(std::string_view text) {
   std::vector<float> features;
   if (encoder_) {
     SAIN_ASSIGN_OR_RETURN(features, encoder_->embed(encoder_->tokens(both_ends(text)), layers_));
-    std::ranges::rotate(features, features.end() - encoder_->dimension());  // the last layer's comes first
+    // The last layer's comes first. Not of std::ranges, whose views clang 14 cannot compile.
+    std::rotate(features.begin(), features.end() - encoder_->dimension(), features.end());
   } else {
     SAIN_ASSIGN_OR_RETURN(features, hidden_(text));
   }

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <thread>
 
+#include "router/protocol/protocol_check.h"
 #include "tests/router/fake_models.h"
 
 namespace sain::router {
@@ -107,8 +108,15 @@ struct Rig {
 
   Status handle(std::string_view request) {
     events.clear();
-    return coordinator.handle(
-        conversation, request, options, [this](const Event& event) { record(event); }, stop_source.get_token());
+    ProtocolCheck check(registry.snapshot());
+    const auto sink = [&](const Event& event) {
+      const Status next = check.check_next(event);
+      EXPECT_TRUE(next) << next.error().message;
+      record(event);
+    };
+    Status status = coordinator.handle(conversation, request, options, sink, stop_source.get_token());
+    EXPECT_TRUE(check.is_over());
+    return status;
   }
 
   void record(const Event& event) {
@@ -329,6 +337,7 @@ TEST(CoordinatorTest, ASpecialistThatDoesNotBeginFallsBack) {
 TEST(CoordinatorTest, ALoadThatTakesTooLongFallsBack) {
   Rig rig(two_members("/m/coder"), 1000, {.load_timeout = std::chrono::milliseconds(5)});
   rig.models.waits_for_stop_of = "/m/coder";
+  const auto assistant = rig.residency.acquire(kAssistant, {.is_pinned = true});  // in memory, as it always is
   ASSERT_TRUE(rig.handle("write code"));
   EXPECT_EQ(rig.events.back(), "done 0 stop");
   EXPECT_THAT(rig.fallback_reason, HasSubstr("was not in memory after 0.005 s"));
@@ -466,7 +475,9 @@ TEST(CoordinatorTest, ConversationsShareWhatThereIs) {
       Conversation conversation;
       for (int i = 0; i < 25; ++i) {
         const std::string request = (i + t) % 2 == 0 ? "@coding loop" : "@writing story";
+        ProtocolCheck check(rig.registry.snapshot());
         const Status status = rig.coordinator.handle(conversation, request, {}, [&](const Event& event) {
+          EXPECT_TRUE(check.check_next(event));
           const auto* done = std::get_if<DoneEvent>(&event);
           n_answers += done != nullptr && done->by != kAssistant;
         });

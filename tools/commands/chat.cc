@@ -10,6 +10,8 @@
 
 #include "router/catalog.h"
 #include "router/monitoring/status_server.h"
+#include "router/protocol/message.h"
+#include "router/protocol/protocol_log.h"
 #include "tools/commands/commands.h"
 #include "tools/commands/exit_code.h"
 #include "tools/commands/routed.h"
@@ -24,6 +26,7 @@ namespace {
 struct Options {
   RoutedOptions routed;
   std::string mode = "auto";
+  std::string log;  // empty: none
   bool json = false;
 };
 
@@ -67,8 +70,14 @@ class HeldInterrupts {
 /// One conversation: requests and commands in, events out.
 class Dialogue {
  public:
-  Dialogue(router::RoutedChat& chat, router::Mode mode, bool json)
-      : chat_(chat), request_{.mode = mode}, registry_(chat.registry().snapshot()), view_(registry_), json_(json) {}
+  /// `log`: nullptr for none; it must outlive the dialogue.
+  Dialogue(router::RoutedChat& chat, router::Mode mode, bool json, router::ProtocolLog* log)
+      : chat_(chat),
+        request_{.mode = mode},
+        registry_(chat.registry().snapshot()),
+        view_(registry_),
+        json_(json),
+        log_(log) {}
 
   bool is_over() const { return is_over_; }
   bool has_failed() const { return has_failed_; }
@@ -79,9 +88,11 @@ class Dialogue {
     if (const Status valid = check_utf8("the request", line); !valid) return report(valid.error());
     const bool is_command = line.size() > 1 && line[0] == '/' && line[1] >= 'a' && line[1] <= 'z';
     if (is_command) return command(line);
+    if (log_ != nullptr) log_->begin(conversation_.id, {line, request_});
     const router::EventSink sink = [this](const router::Event& event) {
+      if (log_ != nullptr) log_->on_event(event);
       if (json_) {
-        fmt::print("{}\n", to_line(to_json(event, registry_)));
+        fmt::print("{}\n", router::to_line(to_json(event, registry_)));
         std::fflush(stdout);
       } else {
         view_.on_event(event);
@@ -94,9 +105,9 @@ class Dialogue {
   void report(const Error& error) {
     has_failed_ = true;
     if (json_) {
-      fmt::print("{}\n", to_line(to_json(router::ErrorEvent{error}, registry_)));
+      fmt::print("{}\n", router::to_line(to_json(router::ErrorEvent{error}, registry_)));
     } else {
-      view_.note(safe_text(error.message));
+      view_.note(error.message);
     }
   }
 
@@ -126,7 +137,7 @@ class Dialogue {
   void print_route(const std::string& text) {
     const router::RouteDecision decision = chat_.coordinator().route(text, conversation_, request_.mode);
     if (json_) {
-      fmt::print("{}\n", to_line(to_json(decision, registry_)));
+      fmt::print("{}\n", router::to_line(to_json(decision, registry_)));
     } else {
       fmt::print("{}: {}\n", registry_.names[index(decision.target)], safe_text(decision.reason));
     }
@@ -149,6 +160,7 @@ class Dialogue {
   const router::RegistrySnapshot& registry_;
   ChatView view_;
   bool json_;
+  router::ProtocolLog* log_;
   bool is_over_ = false;
   bool has_failed_ = false;
 };
@@ -212,7 +224,12 @@ Result<int> chat(const Options& options) {
                                                    .keep_up = [&] { chat->metrics().keep_up(); },
                                                    .folder = router::status_folder()});
   if (!server) fmt::print(stderr, "sain: `sain status` will not see this program: {}\n", server.error().message);
-  Dialogue dialogue(*chat, router::find_mode(options.mode).value_or(router::Mode::kAuto), options.json);
+  std::unique_ptr<router::ProtocolLog> log;
+  if (!options.log.empty()) {
+    const auto warn = [](const Error& error) { fmt::print(stderr, "sain: {}\n", error.message); };
+    SAIN_ASSIGN_OR_RETURN(log, router::ProtocolLog::create(options.log, chat->registry().snapshot(), warn));
+  }
+  Dialogue dialogue(*chat, router::find_mode(options.mode).value_or(router::Mode::kAuto), options.json, log.get());
   if (is_interactive) {
     interrupt.reset();
     converse_interactively(dialogue, *held);
@@ -249,6 +266,11 @@ void add_chat_command(CLI::App& app, int& exit_code) {
       ->capture_default_str()
       ->type_name("MODE");
   command->add_flag("--json", options->json, "Requests from standard input, a line each; events as lines of JSON");
+  command
+      ->add_option("--log", options->log,
+                   "Write all that is said, and who answers why, to a new file that only you can read; `sain replay` "
+                   "shows it again")
+      ->type_name("FILE");
   command->footer(
       "On a terminal: line editing, history, /help. From a pipe: each line is a request.\n"
       "Example:\n"

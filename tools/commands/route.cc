@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "router/evaluation.h"
+#include "router/protocol/message.h"
 #include "tools/commands/commands.h"
 #include "tools/commands/exit_code.h"
 #include "tools/commands/routed.h"
@@ -45,7 +46,7 @@ Result<int> route(const Options& options) {
   if (options.json) {
     nlohmann::ordered_json json = to_json(decision, registry);
     json["ms"] = ms;
-    fmt::print("{}\n", to_line(json));
+    fmt::print("{}\n", router::to_line(json));
     return kSuccess;
   }
   fmt::print("{} {:.3f} {:.3f} {:.1f}\n", registry.names[index(decision.target)], decision.confidence, decision.margin,
@@ -69,7 +70,7 @@ Result<int> train(const Options& options) {
     const nlohmann::ordered_json json = {{"intents", head.n_intents()},        {"features", head.n_features()},
                                          {"background", head.n_background()},  {"temperature", head.temperature()},
                                          {"file", chat->head_file().string()}, {"seconds", seconds}};
-    fmt::print("{}\n", to_line(json));
+    fmt::print("{}\n", router::to_line(json));
   } else {
     fmt::print("{} intents of {} features in {:.1f} s, temperature {:.2f}: {}\n", head.n_intents(), head.n_features(),
                seconds, head.temperature(), chat->head_file().string());
@@ -158,7 +159,7 @@ Result<int> evaluate(const Options& options) {
   }
   const router::RouteReport report = router::report(routed, registry);
   if (options.json) {
-    fmt::print("{}\n", to_line(report_json(report, registry)));
+    fmt::print("{}\n", router::to_line(report_json(report, registry)));
     return kSuccess;
   }
   print_report(report, registry);

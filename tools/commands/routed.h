@@ -3,14 +3,11 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <stop_token>
 #include <string>
 
 #include "formats/result.h"
 #include "router/config.h"
-#include "router/events.h"
-#include "router/registry.h"
 #include "router/routed_chat.h"
 #include "tools/commands/options.h"
 
@@ -32,14 +29,5 @@ Result<router::Config> find_config(const std::string& path);
 /// Opens the configuration; progress bars on a terminal, messages on stderr.
 Result<std::unique_ptr<router::RoutedChat>> open_routed_chat(const RoutedOptions& options, std::stop_token stop,
                                                              router::Retrain retrain = router::Retrain::kIfStale);
-
-/// specialist, confidence, margin, cause, reason and the probability of each member.
-nlohmann::ordered_json to_json(const router::RouteDecision& decision, const router::RegistrySnapshot& registry);
-
-/// An object with "event" and what belongs to it.
-nlohmann::ordered_json to_json(const router::Event& event, const router::RegistrySnapshot& registry);
-
-/// One line; bytes that are not UTF-8 are replaced.
-std::string to_line(const nlohmann::ordered_json& json);
 
 }  // namespace sain::tools

@@ -88,14 +88,14 @@ void ChatView::on(const router::TokenEvent& event) {
 void ChatView::on(const router::FallbackEvent& event) {
   waiting_.reset();
   end_line();
-  note(event.text + " (" + safe_text(event.reason) + ")");
+  note(event.text + " (" + event.reason + ")");
   is_answering_ = false;
 }
 
 void ChatView::on(const router::ForgetEvent& event) {
   waiting_.reset();
   end_line();
-  note(safe_text(event.text));
+  note(event.text);
 }
 
 void ChatView::on(const router::DoneEvent& event) {
@@ -112,7 +112,7 @@ void ChatView::on(const router::DoneEvent& event) {
 void ChatView::on(const router::ErrorEvent& event) {
   waiting_.reset();
   end_line();
-  note("no answer: " + safe_text(event.error.message));
+  note("no answer: " + event.error.message);
 }
 
 void ChatView::end_talk() {
@@ -122,7 +122,7 @@ void ChatView::end_talk() {
 void ChatView::note(std::string_view text) {
   end_talk();
   std::fflush(stdout);  // what was said before, where both go to one place
-  fmt::print(stderr, "{}\n", dim(text, true));
+  fmt::print(stderr, "{}\n", dim(safe_text(text), true));
 }
 
 void ChatView::end_line() {
@@ -136,8 +136,8 @@ std::string ChatView::dim(std::string_view text, bool on_stderr) const {
   return dims ? fmt::format("\033[2m{}\033[0m", text) : std::string(text);
 }
 
-const std::string& ChatView::name(router::SpecialistId id) const {
-  return id == router::kAssistant ? registry_.assistant_name : registry_.names[index(id)];
+std::string ChatView::name(router::SpecialistId id) const {
+  return safe_text(id == router::kAssistant ? registry_.assistant_name : registry_.names[index(id)]);
 }
 
 }  // namespace sain::tools

@@ -13,14 +13,15 @@
 namespace sain::tools {
 
 /// Answers go to stdout under the name of who answers; what goes on beside them goes to stderr. Names are dim on a
-/// terminal that can (NO_COLOR and TERM=dumb are honoured).
+/// terminal that can (NO_COLOR and TERM=dumb are honoured). No text of an event reaches the terminal but as
+/// safe_text().
 class ChatView {
  public:
   explicit ChatView(const router::RegistrySnapshot& registry);
 
   void on_event(const router::Event& event);
 
-  /// A line about the program itself, on stderr.
+  /// A line about the program itself, on stderr; as safe_text().
   void note(std::string_view text);
 
  private:
@@ -37,7 +38,7 @@ class ChatView {
   void end_line();
   void end_talk();
   std::string dim(std::string_view text, bool on_stderr) const;
-  const std::string& name(router::SpecialistId id) const;
+  std::string name(router::SpecialistId id) const;
 
   const router::RegistrySnapshot& registry_;
   bool dims_stdout_, dims_stderr_;

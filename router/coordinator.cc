@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <thread>
+#include <utility>
 
 #include "formats/utf8.h"
 #include "router/answer_check.h"
@@ -107,6 +108,8 @@ struct Coordinator::Request {
   std::stop_token stop;
   Clock::time_point start = Clock::now();
   RequestTimings timings = {};
+  RequestCost cost = {};                             // of the step that is served, for whoever counts
+  FallbackCause failure = FallbackCause::kNoAnswer;  // of the member that was tried last
 };
 
 struct Coordinator::Outcome {
@@ -150,7 +153,32 @@ RouteDecision Coordinator::route(std::string_view text, const Conversation& conv
     if (together) request.classification = *std::move(together);
     decision = decide(request, registry_.snapshot(), options_.policy);
   }
+  if (decision.cause == RouteCause::kBelowThreshold && options_.vote_weight > 0 && parts_.vote) {
+    ask_for_votes(request, decision);
+    decision = decide(request, registry_.snapshot(), options_.policy);
+  }
   return decision;
+}
+
+/// Mixes the assistant's vote, over the members that come into question, into the probabilities of their intents.
+void Coordinator::ask_for_votes(RouteRequest& request, const RouteDecision& decision) const {
+  constexpr size_t kMostCandidates = 4;
+  std::vector<SpecialistId> members;
+  for (size_t i = 0; i < decision.probabilities.size(); ++i) members.push_back(SpecialistId(i));
+  std::ranges::sort(members, std::greater<>(), [&](SpecialistId id) { return decision.probabilities[index(id)]; });
+  members.resize(std::min(members.size(), kMostCandidates));
+  const auto votes = parts_.vote(decision.request, members);
+  if (!votes) return;  // without it the decision stands
+  std::vector<double> factor(registry_.size(), 1);
+  double whole = 0;  // of the candidates together, which the vote does not change
+  for (const SpecialistId id : members) whole += decision.probabilities[index(id)];
+  for (size_t i = 0; i < members.size(); ++i) {
+    const double p = decision.probabilities[index(members[i])];
+    if (p > 0)
+      factor[index(members[i])] = ((1 - options_.vote_weight) * p + options_.vote_weight * whole * (*votes)[i]) / p;
+  }
+  for (size_t i = 0; i < request.classification.probabilities.size(); ++i)
+    request.classification.probabilities[i] *= factor[index(registry_.snapshot().intent_owner[i])];
 }
 
 Status Coordinator::handle(Conversation& conversation, std::string_view text, const RequestOptions& options,
@@ -159,7 +187,7 @@ Status Coordinator::handle(Conversation& conversation, std::string_view text, co
   Request request{.conversation = conversation, .text = {}, .options = options, .sink = sink, .stop = std::move(stop)};
   const RouteDecision whole = route(text, conversation, options.mode);
   const std::vector<RouteDecision> steps = plan(whole, request);
-  request.timings.route_ms = ms_since(request.start);
+  request.timings.route_ms = request.cost.route_ms = ms_since(request.start);
   sink(RouteEvent{whole});
   if (steps.size() > 1) {
     PlanEvent event;
@@ -215,6 +243,7 @@ Result<Coordinator::Outcome> Coordinator::serve(const RouteDecision& decision, R
     if (!answer && is_stopped) answer = Answer{.finish_reason = engine::FinishReason::kCancelled};
     if (!answer && id == kAssistant) {
       count([](Metrics& m) { ++m.n_errors; });
+      if (parts_.serving != nullptr) parts_.serving->finish(id, RequestEnd::kFailed, request.cost);
       request.sink(ErrorEvent{answer.error()});
       return std::move(answer).error();
     }
@@ -242,12 +271,16 @@ void Coordinator::synthesise(size_t n_steps, Request& request) {
 /// Leases the member's model for as long as it answers.
 Result<Answer> Coordinator::try_member(SpecialistId id, Request& request) {
   const Clock::time_point load_start = Clock::now();
+  const bool was_loaded = residency_.is_loaded(id);
   auto lease = bring_in(id, request);
+  request.failure = FallbackCause::kLoadFailed;
   if (!lease) {
     if (lease.error().code != ErrorCode::kCancelled) count([](Metrics& m) { ++m.n_load_failures; });
     return std::move(lease).error();
   }
-  request.timings.load_ms += ms_since(load_start);
+  const double load_ms = ms_since(load_start);
+  request.timings.load_ms += load_ms;
+  request.cost.load_ms += was_loaded ? 0 : load_ms;
   const Forgetting before = request.conversation.context.forgetting();
   auto answer = this->answer(id, *lease, request);
   const ContextManager& context = request.conversation.context;
@@ -321,19 +354,26 @@ Result<Answer> Coordinator::answer(SpecialistId id, const ModelLease& lease, Req
   std::optional<Deadline> deadline;
   if (id != kAssistant) deadline.emplace(request.stop, options_.answer_timeout);
   TokenForwarder forwarder(id, request.sink, request.start, request.timings, deadline ? &*deadline : nullptr);
+  request.failure = FallbackCause::kAnswerFailed;
   auto answer = parts_.answer(id, lease, request.conversation, request.text,
                               deadline ? deadline->token() : request.stop, request.sink, forwarder);
-  if (deadline && deadline->is_over())
+  if (deadline && deadline->is_over()) {
+    request.failure = FallbackCause::kTooLate;
     return make_error(ErrorCode::kResourceExhausted, "it had not begun after {} s",
                       std::chrono::duration<double>(options_.answer_timeout).count());
-  if (answer && id != kAssistant && is_refusal(answer->text))
+  }
+  if (answer && id != kAssistant && is_refusal(answer->text)) {
+    request.failure = FallbackCause::kRefused;
     return make_error(ErrorCode::kUnsupported, "it refused to answer");
+  }
+  if (answer) request.failure = FallbackCause::kNoAnswer;  // if it is blank
   forwarder.flush();
   return answer;
 }
 
 void Coordinator::fall_back(SpecialistId from, SpecialistId to, const std::string& reason, Request& request) {
   count([](Metrics& m) { ++m.n_fallbacks; });
+  if (parts_.serving != nullptr) parts_.serving->fall_back(from, request.failure);
   const std::vector<std::string>& names = registry_.snapshot().names;
   request.sink(FallbackEvent{
       from, to, reason,
@@ -348,6 +388,14 @@ void Coordinator::record(const Outcome& outcome, Request& request) {
   request.timings.decode_tokens += answer.timings.decode_tokens;
   const bool is_cancelled = answer.finish_reason == engine::FinishReason::kCancelled;
   count([&](Metrics& m) { ++(is_cancelled ? m.n_cancelled : m.n_answers[index(outcome.by)]); });
+  RequestCost cost = std::exchange(request.cost, {});
+  cost.prefill_ms = answer.timings.prefill_ms;
+  cost.first_token_ms = request.timings.first_token_ms;
+  cost.decode_ms = answer.timings.decode_ms;
+  cost.prefill_tokens = answer.timings.prefill_tokens;
+  cost.decode_tokens = answer.timings.decode_tokens;
+  if (parts_.serving != nullptr)
+    parts_.serving->finish(outcome.by, is_cancelled ? RequestEnd::kCancelled : RequestEnd::kAnswered, cost);
   if (is_blank(answer.text)) return;
   if (!is_cancelled && outcome.by != kAssistant)
     transitions_.record(history(request.conversation), registry_.snapshot().names[index(outcome.by)]);

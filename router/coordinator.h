@@ -6,6 +6,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include "router/conversation.h"
 #include "router/events.h"
 #include "router/metrics.h"
+#include "router/monitoring/serving_metrics.h"
 #include "router/registry.h"
 #include "router/residency.h"
 #include "router/route_policy.h"
@@ -40,13 +42,17 @@ struct CoordinatorParts {
                                std::string_view request, std::stop_token stop, const EventSink& events,
                                engine::TokenSink& sink)>
       answer;
+  /// The assistant's vote: how probable it is that each of `members` should answer. May be empty.
+  std::function<Result<std::vector<double>>(std::string_view request, std::span<const SpecialistId> members)> vote = {};
   /// A sentence of the assistant about a request whose specialist is being loaded. May be empty.
   std::function<void(SpecialistId specialist, std::string_view request, std::stop_token stop, engine::TokenSink& sink)>
       talk = {};
+  ServingMetrics* serving = nullptr;  // counts too; must outlive the Coordinator
 };
 
 struct CoordinatorOptions {
   RoutePolicy policy = {};
+  double vote_weight = 0;  // 0 to 1; of the assistant's vote where nobody is sure enough; 0: it is not asked
   bool plans = true;       // requests of several steps are taken apart
   bool synthesis = false;  // and the assistant says at the end what came of them
   bool prefetch = false;
@@ -94,6 +100,7 @@ class Coordinator {
   void finish(const Outcome& last, Request& request);
   void look_ahead(const Conversation& conversation);
   std::vector<std::string> history(const Conversation& conversation) const;
+  void ask_for_votes(RouteRequest& request, const RouteDecision& decision) const;
   void count(const std::function<void(Metrics&)>& change);
 
   const Registry& registry_;

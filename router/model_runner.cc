@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <ctime>
 
 #include "formats/utf8.h"
@@ -189,6 +190,35 @@ void ModelRunner::talk(SpecialistId id, std::string_view request, std::stop_toke
                                            .stop_strings = stop_strings(*assistant_, {"\n"})};
   // What goes wrong here costs nothing but the talk.
   [[maybe_unused]] const auto generation = session->generate(*prompt, options, std::move(stop), sink);
+}
+
+Result<std::vector<double>> ModelRunner::vote(std::string_view request, std::span<const SpecialistId> members,
+                                              std::stop_token stop) const {
+  constexpr size_t kMostBytes = 600;  // of the request
+  const std::string_view begin = request.substr(0, kMostBytes);
+  std::string text =
+      fmt::format("A user asks: \"{}\"\n\nWho should answer?\n", begin.substr(0, formats::valid_utf8_prefix(begin)));
+  std::vector<Token> letters;
+  for (size_t i = 0; i < members.size(); ++i) {
+    const std::string letter(1, static_cast<char>('A' + i));
+    const MemberConfig& member = registry_->member(members[i]);
+    text += fmt::format("{}: {} ({})\n", letter, registry_->snapshot().names[index(members[i])], member.description);
+    const std::vector<Token> tokens = assistant_->tokenizer().encode(letter, formats::SpecialTokens::kAsText);
+    if (tokens.empty()) return make_error(ErrorCode::kUnsupported, "the assistant has no token for {}", letter);
+    letters.push_back(tokens.back());
+  }
+  text += "Answer with one letter.";
+  const Message message = {"user", std::move(text)};
+  SAIN_ASSIGN_OR_RETURN(const std::vector<Token> prompt, render_prompt(*assistant_, {&message, 1}, std::time(nullptr)));
+  SAIN_ASSIGN_OR_RETURN(engine::Session session, this->session(*assistant_));
+  SAIN_ASSIGN_OR_RETURN(const std::span<const float> logits, session.prefill(prompt, std::move(stop)));
+  double greatest = -INFINITY, sum = 0;
+  for (const Token letter : letters) greatest = std::max(greatest, double{logits[static_cast<size_t>(letter)]});
+  std::vector<double> votes;
+  for (const Token letter : letters)
+    sum += votes.emplace_back(std::exp(double{logits[static_cast<size_t>(letter)]} - greatest));
+  for (double& vote : votes) vote /= sum;
+  return votes;
 }
 
 }  // namespace sain::router

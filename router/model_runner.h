@@ -41,6 +41,11 @@ class ModelRunner {
   /// A sentence or two of the assistant to a user who waits for specialist `id`. Nothing where it cannot be.
   void talk(SpecialistId id, std::string_view request, std::stop_token stop, engine::TokenSink& sink) const;
 
+  /// What the assistant itself thinks: for each of `members` the probability that it should answer, from the logits of
+  /// one token, a letter that stands for it. Errors: those of Session.
+  Result<std::vector<double>> vote(std::string_view request, std::span<const SpecialistId> members,
+                                   std::stop_token stop) const;
+
   /// Keeps what all prompts of member `id` begin with in a snapshot, so that its first answer is as quick as the
   /// others. Errors: those of Session::create.
   Status prepare(SpecialistId id, const engine::Model& model, std::stop_token stop) const;

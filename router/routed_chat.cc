@@ -1,9 +1,13 @@
 #include "router/routed_chat.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <system_error>
 
 #include "router/catalog.h"
+#include "router/monitoring/process_memory.h"
+#include "router/monitoring/residency_report.h"
 
 namespace sain::router {
 namespace {
@@ -13,6 +17,12 @@ std::filesystem::path head_file_of(const HeadKey& key) {
   std::string name = "route-";
   for (size_t i = 0; i < 8; ++i) name += fmt::format("{:02x}", key[i]);
   return cache_dir() / "router" / (name + ".head");
+}
+
+/// In use: tokenizers, the router's head, conversations.
+uint64_t heap_bytes() {
+  const struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
 }
 
 std::filesystem::path transitions_file() {
@@ -64,6 +74,7 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
                                    if (say) say(message);
                                  }});
   std::unique_ptr<RoutedChat> chat(new RoutedChat(config, session.tuning));
+  chat->program_bytes_ = rss_bytes();
   chat->prefixes_ = session.prefixes;
   const Registry& registry = chat->registry_;
 
@@ -99,6 +110,7 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
     options.observer.say(counted.error().message);
 
   CoordinatorParts parts;
+  parts.serving = &chat->serving_;
   parts.classify = [self = chat.get()](std::string_view text) {
     const std::lock_guard lock(self->classifying_);
     return self->classifier_->classify(text);
@@ -113,6 +125,9 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
     if (registry.member(id).cloud) return cloud->answer(id, conversation, request, stop, events, sink);
     return run->answer(id, lease.model(), conversation, request, stop, events, sink);
   };
+  parts.vote = [run](std::string_view request, std::span<const SpecialistId> members) {
+    return run->vote(request, members, {});
+  };
   parts.talk = [run](SpecialistId id, std::string_view request, std::stop_token stop, engine::TokenSink& sink) {
     run->talk(id, request, stop, sink);
   };
@@ -120,6 +135,7 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
                            .min_familiarity = config.routing.familiarity,
                            .stickiness = config.routing.stickiness};
   const CoordinatorOptions coordinator{.policy = policy,
+                                       .vote_weight = config.routing.vote_weight,
                                        .prefetch = config.prefetch && !config.unload_after_answer,
                                        .talk_after = std::chrono::milliseconds(config.talk_after_ms),
                                        .load_timeout = std::chrono::seconds(config.load_timeout_s),
@@ -129,22 +145,15 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
   return chat;
 }
 
-std::vector<MemoryUse> RoutedChat::memory() const {
-  std::vector<MemoryUse> list;
-  uint64_t kv_bytes = 0;
-  for (const ModelStatus& model : residency_->status()) {
-    kv_bytes += model.kv_bytes;
-    if (model.weights_bytes == 0) continue;
-    std::string owner;
-    for (const SpecialistId id : model.members)
-      owner += (owner.empty() ? "" : ",") + registry_.snapshot().names[index(id)];
-    list.push_back({"weights:" + owner, model.weights_bytes});
-  }
-  list.push_back({"kv", kv_bytes});
-  list.push_back({"prefixes", prefixes_->memory_bytes()});
-  list.push_back({"encoder", classifier_->encoder_bytes()});
-  list.push_back({"router", classifier_->head().bytes()});
-  return list;
+StatusReport RoutedChat::status() const {
+  StatusReport report = serving_.report();
+  add_residency(report, *residency_, registry_.snapshot().names);
+  const uint64_t head = classifier_->head().bytes();
+  report.memory.push_back({"prefixes", prefixes_->memory_bytes()});
+  report.memory.push_back({"encoder", classifier_->encoder_bytes()});
+  report.memory.push_back({"router", head});
+  report.memory.push_back({"program", program_bytes_ + heap_bytes() - std::min(heap_bytes(), head)});
+  return report;
 }
 
 RoutedChat::~RoutedChat() {

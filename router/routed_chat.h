@@ -17,6 +17,7 @@
 #include "router/config.h"
 #include "router/coordinator.h"
 #include "router/model_runner.h"
+#include "router/monitoring/serving_metrics.h"
 #include "router/registry.h"
 #include "router/residency.h"
 #include "router/transitions.h"
@@ -32,12 +33,6 @@ struct RoutedChatOptions {
   std::stop_token stop = {};       // ends the load and the training with kCancelled
   StatusSink on_status = {};       // while the assistant loads
   TrainingObserver observer = {};  // while the router is trained, and about specialists that are missing
-};
-
-/// Bytes of memory, and of what.
-struct MemoryUse {
-  std::string owner;  // "weights:coding,writing", "kv", "prefixes", "encoder", "router"
-  uint64_t bytes = 0;
 };
 
 /// Owns a pool, the assistant (loaded for as long as this lives) and the parts around it.
@@ -61,13 +56,16 @@ class RoutedChat {
   /// Forgets a conversation, and all that was computed of any.
   void forget(Conversation& conversation);
 
-  /// The account of what counts against the budget; what the program itself takes comes on top.
-  std::vector<MemoryUse> memory() const;
+  /// What goes on, with an account of memory: what counts against the budget, and what the program itself takes. May be
+  /// called by any thread.
+  StatusReport status() const;
+  ServingMetrics& metrics() { return serving_; }
 
   ~RoutedChat();  // keeps the transitions that were counted
 
  private:
-  RoutedChat(const Config& config, const engine::Tuning& tuning) : config_(config), registry_(config), pool_(tuning) {}
+  RoutedChat(const Config& config, const engine::Tuning& tuning)
+      : config_(config), registry_(config), pool_(tuning), serving_("sain", registry_.snapshot().names) {}
   std::optional<engine::Encoder> find_encoder(const TrainingObserver& observer,
                                               std::vector<std::filesystem::path>& files);
 
@@ -75,6 +73,8 @@ class RoutedChat {
   Config config_;
   Registry registry_;
   engine::ThreadPool pool_;
+  mutable ServingMetrics serving_;
+  uint64_t program_bytes_ = 0;  // resident before anything was loaded
   std::shared_ptr<engine::PrefixStore> prefixes_;
   std::unique_ptr<Residency> residency_;
   ModelLease assistant_;

@@ -91,6 +91,12 @@ struct Rig {
           .finish_reason = stop.stop_requested() ? engine::FinishReason::kCancelled : engine::FinishReason::kStop,
           .context = {7, 100}};
     };
+    parts.vote = [this](std::string_view, std::span<const SpecialistId> members) -> Result<std::vector<double>> {
+      ++n_votes;
+      std::vector<double> votes(members.size(), 0.0);
+      votes[static_cast<size_t>(std::ranges::find(members, SpecialistId{2}) - members.begin())] = 1;
+      return votes;
+    };
     parts.talk = [this](SpecialistId, std::string_view, const std::stop_token& stop, engine::TokenSink& sink) {
       while (!stop.stop_requested()) {
         if (n_words_said++ < 3) sink.on_text("well ");
@@ -149,7 +155,7 @@ struct Rig {
   Step writer{{"Once"}};
   std::vector<double> probabilities;  // in place of what the text says
   std::function<std::vector<double>(std::string_view)> probabilities_of;
-  std::atomic<int> n_words_said = 0;
+  std::atomic<int> n_words_said = 0, n_votes = 0;
   std::atomic<size_t> n_turns_seen = 0;
   std::mutex mutex;
   std::string last_request, fallback_reason;
@@ -397,6 +403,19 @@ TEST(CoordinatorTest, WhatSaysLittleIsUnderstoodByTheRequestBefore) {
   EXPECT_EQ(rig.events.back(), "done 1 stop");
   ASSERT_TRUE(rig.handle("Thank you"));
   EXPECT_EQ(rig.events.back(), "done 0 stop") << "that is sure enough alone";
+}
+
+TEST(CoordinatorTest, WhereNobodyIsSureTheAssistantVotes) {
+  Rig rig(three_members(), 1000, {.vote_weight = 0.5});
+  rig.probabilities = {0.1, 0.5, 0.4};
+  ASSERT_TRUE(rig.handle("who knows"));
+  EXPECT_EQ(rig.events.back(), "done 2 stop") << "it votes for the writer: 0.5 x 0.4 + 0.5 x 1";
+  EXPECT_EQ(rig.n_votes, 1);
+  rig.conversation.reset();
+  rig.probabilities = {0.1, 0.8, 0.1};
+  ASSERT_TRUE(rig.handle("write code"));
+  EXPECT_EQ(rig.events.back(), "done 1 stop");
+  EXPECT_EQ(rig.n_votes, 1) << "it is not asked where somebody is sure";
 }
 
 TEST(CoordinatorTest, WhoeverIsLikelyToBeNextIsLoadedAhead) {

@@ -9,13 +9,13 @@
 #include "engine/cpu_count.h"
 #include "engine/machine_probe.h"
 #include "engine/session.h"
+#include "router/monitoring/process_memory.h"
 #include "tools/bench/benchmark.h"
 #include "tools/bench/report.h"
 #include "tools/commands/commands.h"
 #include "tools/commands/exit_code.h"
 #include "tools/commands/options.h"
 #include "tools/interrupt.h"
-#include "tools/process_memory.h"
 #include "tools/progress_bar.h"
 
 namespace sain::tools {
@@ -66,7 +66,7 @@ Result<BenchRow> measure(const BenchCase& test, const Options& options, const en
   SAIN_ASSIGN_OR_RETURN(engine::Session session,
                         engine::Session::create(model, pool, options.run.session(test.context_length(), tuning)));
   SAIN_ASSIGN_OR_RETURN(const BenchSpeed speed, measure_speed(session, test, bench_options));
-  return BenchRow{.test = test, .tuning = tuning, .speed = speed, .rss_bytes = peak_rss_bytes()};
+  return BenchRow{.test = test, .tuning = tuning, .speed = speed, .rss_bytes = router::peak_rss_bytes()};
 }
 
 /// After all rows, so that the memory it takes is in none of them.

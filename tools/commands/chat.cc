@@ -9,6 +9,7 @@
 #include <string>
 
 #include "router/catalog.h"
+#include "router/monitoring/status_server.h"
 #include "router/protocol/message.h"
 #include "router/protocol/protocol_log.h"
 #include "tools/commands/commands.h"
@@ -217,6 +218,17 @@ Result<int> chat(const Options& options) {
     const auto warn = [](const Error& error) { fmt::print(stderr, "sain: {}\n", error.message); };
     SAIN_ASSIGN_OR_RETURN(log, router::ProtocolLog::create(options.log, chat->registry().snapshot(), warn));
   }
+  const auto report = [&chat] {
+    router::StatusReport status = chat->status();
+    status.program = "sain chat";
+    status.conversations = 1;
+    return status;
+  };
+  const auto server = router::StatusServer::start({.status = [&] { return router::to_json(report()); },
+                                                   .metrics = [&] { return chat->metrics().prometheus(report()); },
+                                                   .keep_up = [&] { chat->metrics().keep_up(); },
+                                                   .folder = router::status_folder()});
+  if (!server) fmt::print(stderr, "sain: `sain status` will not see this program: {}\n", server.error().message);
   Dialogue dialogue(*chat, router::find_mode(options.mode).value_or(router::Mode::kAuto), options.json, log.get());
   if (is_interactive) {
     interrupt.reset();

@@ -9,11 +9,11 @@
 #include "engine/kl_divergence.h"
 #include "engine/perplexity.h"
 #include "engine/stream_perplexity.h"
+#include "router/monitoring/process_memory.h"
 #include "tools/commands/commands.h"
 #include "tools/commands/exit_code.h"
 #include "tools/commands/options.h"
 #include "tools/interrupt.h"
-#include "tools/process_memory.h"
 #include "tools/progress_bar.h"
 
 namespace sain::tools {
@@ -132,7 +132,7 @@ nlohmann::ordered_json to_json(const engine::TextStretch& stretch) {
                                  {"tokens", stretch.n_tokens},
                                  {"perplexity", stretch.perplexity},
                                  {"ms_per_token", stretch.ms_per_token},
-                                 {"resident_bytes", rss_bytes()}};
+                                 {"resident_bytes", router::rss_bytes()}};
   if (stretch.oracle_perplexity != 0) {
     json["sampled_perplexity"] = stretch.sampled_perplexity;
     json["oracle_perplexity"] = stretch.oracle_perplexity;
@@ -142,7 +142,7 @@ nlohmann::ordered_json to_json(const engine::TextStretch& stretch) {
 
 void print(const engine::TextStretch& stretch) {
   fmt::print("{:>10}  {:>8}  {:>10.4f}  {:>8.3f}  {:>8.1f}", stretch.first, stretch.n_tokens, stretch.perplexity,
-             stretch.ms_per_token, static_cast<double>(rss_bytes()) / (1 << 20));
+             stretch.ms_per_token, static_cast<double>(router::rss_bytes()) / (1 << 20));
   if (stretch.oracle_perplexity != 0) {
     fmt::print("  {:>10.4f}  {:>10.4f}", stretch.sampled_perplexity, stretch.oracle_perplexity);
   }

@@ -11,12 +11,12 @@
 #include <vector>
 
 #include "engine/session.h"
+#include "router/monitoring/process_memory.h"
 #include "router/prompt.h"
 #include "tools/commands/commands.h"
 #include "tools/commands/exit_code.h"
 #include "tools/commands/options.h"
 #include "tools/interrupt.h"
-#include "tools/process_memory.h"
 #include "tools/terminal/safe_text.h"
 
 namespace sain::tools {
@@ -105,7 +105,7 @@ void print_json(const engine::Generation& answer, const std::vector<Token>& prom
         {"decode_ms", timings.decode_ms},
         {"decode_passes", timings.decode_passes}}},
       {"memory",
-       {{"peak_rss_bytes", peak_rss_bytes()},
+       {{"peak_rss_bytes", router::peak_rss_bytes()},
         {"kv_bytes", session.kv_bytes()},
         {"weights_bytes", session.model().weights_bytes()}}},
   };

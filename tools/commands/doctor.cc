@@ -7,6 +7,7 @@
 
 #include "router/catalog.h"
 #include "router/monitoring/status_server.h"
+#include "router/protocol/message.h"
 #include "tools/commands/commands.h"
 #include "tools/commands/exit_code.h"
 #include "tools/commands/routed.h"
@@ -63,7 +64,7 @@ void print_json(const std::vector<Check>& checks, bool is_well) {
                     {"finding", check.finding},
                     {"advice", check.advice}});
   }
-  fmt::print("{}\n", to_line({{"ok", is_well}, {"checks", std::move(list)}}));
+  fmt::print("{}\n", router::to_line({{"ok", is_well}, {"checks", std::move(list)}}));
 }
 
 Result<int> examine(const Options& options) {

@@ -49,6 +49,7 @@ class RoutingTest : public ::testing::Test {
   Conversation conversation_;
 };
 
+// R12, R13.
 TEST_F(RoutingTest, HeldOutRequestsGoWhereTheyBelong) {
   const RegistrySnapshot& registry = chat_->registry().snapshot();
   const auto text = read_config_file(chat_->config(), chat_->config().routing.evaluation);
@@ -67,6 +68,7 @@ TEST_F(RoutingTest, HeldOutRequestsGoWhereTheyBelong) {
   EXPECT_LE(measured.calibration_error, 0.04);
 }
 
+// R3, R17: without a network, and the memory comes back.
 TEST_F(RoutingTest, AConversationPassesThroughTheCodingSpecialist) {
   const uint64_t used = chat_->residency().used_bytes();
 

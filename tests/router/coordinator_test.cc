@@ -239,6 +239,7 @@ TEST(CoordinatorTest, TheNameIsTakenOffTheRequest) {
   EXPECT_EQ(rig.conversation.context.turns()[0].request, "hello");
 }
 
+// R11.
 TEST(CoordinatorTest, LaterAnswersSeeEarlierTurns) {
   Rig rig;
   ASSERT_TRUE(rig.handle("hi"));

@@ -103,6 +103,7 @@ std::string request_number(int i) {
   return "This is request number " + std::to_string(i);
 }
 
+// R11, R16: what was said is read by the next one, and what was read before is not computed again.
 TEST_F(ModelRunnerTest, EverybodyStartsFromWhatIsKnown) {
   ModelRunner plain = runner(ConversationPolicy::kStop);
   Conversation plain_conversation;

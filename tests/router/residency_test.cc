@@ -1,4 +1,4 @@
-// Models come and go inside the budget; leases hold them; whoever waits gets its turn.
+// R2: models come and go inside the budget; leases hold them; whoever waits gets its turn.
 #include "router/residency.h"
 
 #include <gmock/gmock.h>

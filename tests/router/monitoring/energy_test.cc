@@ -1,4 +1,4 @@
-// Energy from a tree of files that looks like the kernel's, and processor time from the kernel itself.
+// R21: energy from a tree of files that looks like the kernel's, and processor time from the kernel itself.
 #include "router/monitoring/energy.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// Counters, gauges and histograms, and their text: read here by a parser that knows nothing but the format.
+// R23: counters, gauges and histograms, and their text: read here by a parser that knows nothing but the format.
 #include "router/monitoring/metrics_registry.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// The log: what is in a line and what never is, rotation, retention, several writers, a full disk.
+// R26: the log: what is in a line and what never is, rotation, retention, several writers, a full disk.
 #include "router/privacy/audit_log.h"
 
 #include <gmock/gmock.h>

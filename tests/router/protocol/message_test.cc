@@ -1,4 +1,4 @@
-// Every message there and back, and what is refused.
+// R14: every message there and back, and what is refused.
 #include "router/protocol/message.h"
 
 #include <gmock/gmock.h>

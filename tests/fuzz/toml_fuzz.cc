@@ -28,7 +28,7 @@ void check_config(const sain::router::Config& config) {
   const size_t n = snapshot.intents.size();
   const std::vector<double> uniform(n, n == 0 ? 0 : 1 / static_cast<double>(n));
   const std::string text = "@" + config.assistant.name + " hello";
-  const auto decision = decide({text, uniform}, snapshot, {});
+  const auto decision = decide({.text = text, .classification = {.probabilities = uniform}}, snapshot, {});
   check(index(decision.target) < snapshot.names.size());
 }
 

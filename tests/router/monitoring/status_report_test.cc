@@ -1,4 +1,5 @@
-// R23: the state of a program: what is counted, what is said about it in JSON and to Prometheus, and that it comes back.
+// R23: the state of a program: what is counted, what is said about it in JSON and to Prometheus, and that it comes
+// back.
 #include "router/monitoring/status_report.h"
 
 #include <gmock/gmock.h>

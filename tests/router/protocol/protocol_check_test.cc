@@ -1,5 +1,5 @@
-// R15: the state machine of one request: what may follow what, and each thing that may not. That the Coordinator keeps to it
-// is checked in all of its tests.
+// R15: the state machine of one request: what may follow what, and each thing that may not. That the Coordinator keeps
+// to it is checked in all of its tests.
 #include "router/protocol/protocol_check.h"
 
 #include <gmock/gmock.h>

@@ -23,4 +23,10 @@ Utf8Unit first_utf8_unit(std::string_view text);
 /// The length in bytes of the longest prefix of `text` that is well-formed.
 size_t valid_utf8_prefix(std::string_view text);
 
+/// As much of the beginning of `text` as is well-formed and not longer than `max_bytes`: a character is not cut.
+inline std::string_view utf8_beginning(std::string_view text, size_t max_bytes) {
+  text = text.substr(0, max_bytes);
+  return text.substr(0, valid_utf8_prefix(text));
+}
+
 }  // namespace sain::formats

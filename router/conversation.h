@@ -6,19 +6,18 @@
 
 #include "engine/session.h"
 #include "router/context_manager.h"
+#include "router/privacy/audit_log.h"
 
 namespace sain::router {
 
 /// Used by one thread at a time; several conversations go on at once.
 struct Conversation {
-  std::string id = new_id();  // random, says nothing of the content
+  std::string id = make_opaque_id();
   ContextManager context = {};
   std::optional<engine::Session> stream = {};  // the assistant's, with ConversationPolicy::kStream
 
   /// Forgets everything, and is another one.
   void reset() { *this = {}; }
-
-  static std::string new_id();  // 16 hexadecimal digits
 };
 
 }  // namespace sain::router

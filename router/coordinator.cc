@@ -148,7 +148,7 @@ RouteDecision Coordinator::route(std::string_view text, const Conversation& conv
   if (decision.confidence < kSure && text.size() <= kMostOfTopic &&
       request.current.value_or(kAssistant) != kAssistant) {
     const std::string_view before = conversation.context.turns().back().request;
-    const std::string_view topic = before.substr(0, formats::valid_utf8_prefix(before.substr(0, kMostOfTopic)));
+    const std::string_view topic = formats::utf8_beginning(before, kMostOfTopic);
     auto together = parts_.classify(fmt::format("{}\n{}", topic, text));
     if (together) request.classification = *std::move(together);
     decision = decide(request, registry_.snapshot(), options_.policy);

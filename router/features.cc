@@ -30,8 +30,8 @@ std::string normalised(std::string_view text) {
 std::string both_ends(std::string_view text) {
   constexpr size_t kHead = 400, kTail = 200;  // bytes
   if (text.size() <= kHead + kTail) return std::string(text);
-  std::string_view head = text.substr(0, kHead), tail = text.substr(text.size() - kTail);
-  head = head.substr(0, formats::valid_utf8_prefix(head));
+  const std::string_view head = formats::utf8_beginning(text, kHead);
+  std::string_view tail = text.substr(text.size() - kTail);
   while (!tail.empty() && (tail.front() & 0xC0) == 0x80) tail.remove_prefix(1);  // inside a character
   return std::string(head) + "\n" + std::string(tail);
 }

@@ -178,11 +178,10 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
 void ModelRunner::talk(SpecialistId id, std::string_view request, std::stop_token stop, engine::TokenSink& sink) const {
   constexpr size_t kMostBytes = 400;  // of the request
   constexpr uint32_t kMostTokens = 48;
-  const std::string_view begin = request.substr(0, kMostBytes);
   const Message message = {
       "user", fmt::format("I asked: \"{}\"\nA {} specialist will answer in a moment. Until then tell me in one short "
                           "sentence what this is about.",
-                          begin.substr(0, formats::valid_utf8_prefix(begin)), registry_->snapshot().names[index(id)])};
+                          formats::utf8_beginning(request, kMostBytes), registry_->snapshot().names[index(id)])};
   const auto prompt = render_prompt(*assistant_, {&message, 1}, std::time(nullptr));
   auto session = this->session(*assistant_);
   if (!prompt || !session) return;
@@ -195,9 +194,8 @@ void ModelRunner::talk(SpecialistId id, std::string_view request, std::stop_toke
 Result<std::vector<double>> ModelRunner::vote(std::string_view request, std::span<const SpecialistId> members,
                                               std::stop_token stop) const {
   constexpr size_t kMostBytes = 600;  // of the request
-  const std::string_view begin = request.substr(0, kMostBytes);
   std::string text =
-      fmt::format("A user asks: \"{}\"\n\nWho should answer?\n", begin.substr(0, formats::valid_utf8_prefix(begin)));
+      fmt::format("A user asks: \"{}\"\n\nWho should answer?\n", formats::utf8_beginning(request, kMostBytes));
   std::vector<Token> letters;
   for (size_t i = 0; i < members.size(); ++i) {
     const std::string letter(1, static_cast<char>('A' + i));

@@ -103,9 +103,9 @@ class Residency {
   ~Residency();  // stops loads and waits for them
 
   /// Waits until the model of `id` is in memory and there is room for one more KV cache. Loads run on threads of their
-  /// own. Where there is no room, idle models go, those first whose loss is expected to cost least (the time of a load
-  /// times the forecast, for each byte); where leased ones are in the way, it waits for its turn. All who ask for a
-  /// model while it is loaded share that load, and its error. A stop request ends the wait, and the load too unless
+  /// own. Where there is no room, idle models go, those first whose loss is expected to cost least (the bytes to read
+  /// again times the forecast, for each byte); where leased ones are in the way, it waits for its turn. All who ask for
+  /// a model while it is loaded share that load, and its error. A stop request ends the wait, and the load too unless
   /// somebody else waits for it or it is worth having.
   /// Errors: kResourceExhausted (it can never fit beside what is pinned, or the time is over), kCancelled, those of
   /// the load. A failure leaves nothing behind: the next call tries again.

@@ -148,11 +148,11 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
 StatusReport RoutedChat::status() const {
   StatusReport report = serving_.report();
   add_residency(report, *residency_, registry_.snapshot().names);
-  const uint64_t head = classifier_->head().bytes();
+  const uint64_t head = classifier_->head().bytes(), heap = heap_bytes();
   report.memory.push_back({"prefixes", prefixes_->memory_bytes()});
   report.memory.push_back({"encoder", classifier_->encoder_bytes()});
   report.memory.push_back({"router", head});
-  report.memory.push_back({"program", program_bytes_ + heap_bytes() - std::min(heap_bytes(), head)});
+  report.memory.push_back({"program", program_bytes_ + heap - std::min(heap, head)});
   return report;
 }
 

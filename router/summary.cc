@@ -20,8 +20,7 @@ class NullSink : public engine::TokenSink {
 /// "name: text", with at most `max_bytes` of the text.
 std::string line(std::string_view name, std::string_view text, size_t max_bytes) {
   if (text.size() <= max_bytes) return fmt::format("{}: {}\n", name, text);
-  text = text.substr(0, max_bytes);
-  return fmt::format("{}: {} ...\n", name, text.substr(0, formats::valid_utf8_prefix(text)));
+  return fmt::format("{}: {} ...\n", name, formats::utf8_beginning(text, max_bytes));
 }
 
 /// The conversation as one text with the request after it. A small model keeps more of what was said than when it is

@@ -5,17 +5,15 @@
 #include <iterator>
 #include <system_error>
 
-#include "router/cloud/chat_client.h"
+#include "router/member_reader.h"
 #include "router/toml_reader.h"
 
 namespace sain::router {
 namespace {
 
-constexpr int64_t kMaxContext = int64_t{1} << 20;
 constexpr size_t kMaxSpecialists = 64;
 constexpr int64_t kMaxSeconds = 86400;
 constexpr size_t kMaxExamples = 8000;  // of one configuration: bounds time and memory of a training
-constexpr size_t kMaxExampleBytes = 4096;
 
 void read_policy(TomlReader& root, ConversationPolicy& out) {
   const toml::node* node = root.node("context_policy");
@@ -27,89 +25,6 @@ void read_policy(TomlReader& root, ConversationPolicy& out) {
     root.fail(*node, "context_policy",
               fmt::format(R"(expected "stop", "stream" or "compact", found {})", describe_toml(*node)));
   }
-}
-
-bool is_valid_name(std::string_view name) {
-  constexpr std::string_view kRest = "abcdefghijklmnopqrstuvwxyz0123456789_-";
-  return !name.empty() && name.size() <= 32 && name[0] >= 'a' && name[0] <= 'z' &&
-         name.find_first_not_of(kRest) == std::string_view::npos;
-}
-
-/// `table` maps the name of an intent to its examples.
-Result<std::vector<Intent>> read_intents(const toml::table& table, const std::string& file, const std::string& path) {
-  TomlReader reader(table, file, path);
-  std::vector<Intent> intents;
-  for (const auto& [key, value] : table) {
-    Intent intent;
-    intent.name = key.str();
-    reader.strings(key.str(), intent.examples);
-    if (!reader.failed() && !is_valid_name(intent.name))
-      reader.fail(value, key.str(), "an intent's name has the form [a-z][a-z0-9_-]*, at most 32 bytes");
-    if (!reader.failed() && intent.examples.empty()) reader.fail(value, key.str(), "needs at least one example");
-    for (const std::string& example : intent.examples)
-      if (example.size() > kMaxExampleBytes)
-        reader.fail(
-            value, key.str(),
-            fmt::format("expected examples of at most {} bytes, found one of {}", kMaxExampleBytes, example.size()));
-    intents.push_back(std::move(intent));
-  }
-  SAIN_RETURN_IF_ERROR(reader.finish());
-  // toml++ sorts keys; ours is the order in which they stand in the file.
-  std::vector<std::pair<uint32_t, size_t>> order;
-  for (const auto& [key, value] : table) order.emplace_back(value.source().begin.line, order.size());
-  std::stable_sort(order.begin(), order.end());
-  std::vector<Intent> sorted;
-  for (const auto& [line, index] : order) sorted.push_back(std::move(intents[index]));
-  return sorted;
-}
-
-void read_sampling(TomlReader& parent, const std::string& file, const std::string& path, engine::SamplerOptions& out) {
-  const toml::table* table = parent.table("sampling");
-  if (table == nullptr) return;
-  constexpr int64_t kMaxInt = 1 << 30;
-  TomlReader reader(*table, file, path + ".sampling");
-  reader.number("temperature", 0, 100, out.temperature);
-  reader.integer("top_k", 0, kMaxInt, out.top_k);
-  reader.number("top_p", 0, 1, out.top_p);
-  reader.number("min_p", 0, 1, out.min_p);
-  reader.number("typical_p", 0, 1, out.typical_p);
-  reader.integer("seed", 0, INT64_MAX, out.seed);
-  reader.integer("penalty_last_n", -1, kMaxInt, out.penalty_last_n);
-  reader.number("repetition_penalty", 0.01, 100, out.repetition_penalty);
-  reader.number("frequency_penalty", -2, 2, out.frequency_penalty);
-  reader.number("presence_penalty", -2, 2, out.presence_penalty);
-  reader.number("dry_multiplier", 0, 100, out.dry_multiplier);
-  reader.number("dry_base", 1, 100, out.dry_base);
-  reader.integer("dry_allowed_length", 1, kMaxInt, out.dry_allowed_length);
-  reader.integer("dry_last_n", -1, kMaxInt, out.dry_last_n);
-  reader.strings("dry_breakers", out.dry_breakers);
-  parent.fail(reader.finish());
-}
-
-Result<std::vector<Intent>> read_member_intents(const toml::node& node, const std::string& file,
-                                                const std::string& path, const ReadFile& read_file) {
-  if (node.is_table()) return read_intents(*node.as_table(), file, path);
-  const std::string& name = node.as_string()->get();
-  auto text = read_file(name);
-  if (!text)
-    return make_error(text.error().code, "{}:{}: {}: {}", file, node.source().begin.line, path, text.error().message);
-  return parse_intents(*text, name);
-}
-
-void read_cloud(TomlReader& parent, const std::string& file, const std::string& path, std::optional<CloudConfig>& out) {
-  const toml::table* table = parent.table("cloud");
-  if (table == nullptr) return;
-  CloudConfig cloud;
-  TomlReader reader(*table, file, path + ".cloud");
-  reader.string("url", cloud.url, Presence::kRequired);
-  reader.string("model", cloud.model, Presence::kRequired);
-  reader.string("key_variable", cloud.key_variable);
-  if (!reader.failed()) {
-    if (const Status valid = check_cloud_url(cloud.url); !valid)
-      reader.fail(*table->get("url"), "url", valid.error().message);
-  }
-  parent.fail(reader.finish());
-  out = std::move(cloud);
 }
 
 void read_privacy(TomlReader& root, const std::string& file, PrivacyConfig& out) {
@@ -128,30 +43,11 @@ void read_privacy(TomlReader& root, const std::string& file, PrivacyConfig& out)
   root.fail(reader.finish());
 }
 
-Result<MemberConfig> read_member(const toml::table& table, const std::string& file, const std::string& path,
-                                 const ReadFile& read_file) {
+Result<MemberConfig> read_whole_member(const toml::table& table, const std::string& file, const std::string& path,
+                                       const ReadFile& read_file) {
   MemberConfig member;
   TomlReader reader(table, file, path);
-  reader.string("name", member.name, Presence::kRequired);
-  reader.string("description", member.description);
-  read_cloud(reader, file, path, member.cloud);
-  reader.string("model", member.model, member.cloud ? Presence::kOptional : Presence::kRequired);
-  reader.string("system_prompt", member.system_prompt);
-  reader.integer("max_tokens", 1, kMaxContext, member.max_tokens);
-  reader.strings("stop", member.stop_strings);
-  read_sampling(reader, file, path, member.sampling);
-  if (const toml::node* node = reader.node("intents")) {
-    if (node->is_table() || node->is_string()) {
-      auto intents = read_member_intents(*node, file, path + ".intents", read_file);
-      if (intents) {
-        member.intents = *std::move(intents);
-      } else {
-        reader.fail(intents.error());
-      }
-    } else {
-      reader.fail(*node, "intents", fmt::format("expected a table or a file's name, found {}", describe_toml(*node)));
-    }
-  }
+  read_member(reader, file, path, read_file, member);
   SAIN_RETURN_IF_ERROR(reader.finish());
   return member;
 }
@@ -166,8 +62,8 @@ Status read_specialists(TomlReader& root, const std::string& file, const ReadFil
   for (const toml::node& element : *array) {
     const auto line = element.source().begin.line;
     const std::string path = fmt::format("specialist[{}]", config.specialists.size());
-    SAIN_ASSIGN_OR_RETURN(MemberConfig member, read_member(*element.as_table(), file, path, read_file));
-    if (!is_valid_name(member.name) || member.name == "assistant")
+    SAIN_ASSIGN_OR_RETURN(MemberConfig member, read_whole_member(*element.as_table(), file, path, read_file));
+    if (!is_member_name(member.name) || member.name == "assistant")
       return make_error(ErrorCode::kInvalidArgument,
                         "{}:{}: {}.name: expected [a-z][a-z0-9_-]* of at most 32 bytes and not \"assistant\", found "
                         "\"{}\"",
@@ -193,7 +89,7 @@ void read_background(TomlReader& routing, const std::string& file, const ReadFil
     return routing.fail(*node, "background",
                         fmt::format("expected a table or a file's name, found {}", describe_toml(*node)));
   }
-  auto intents = read_member_intents(*node, file, "routing.background", read_file);
+  auto intents = read_intents(*node, file, "routing.background", read_file);
   if (!intents) return routing.fail(intents.error());
   for (Intent& intent : *intents) std::ranges::move(intent.examples, std::back_inserter(out));
 }
@@ -253,11 +149,6 @@ std::optional<ConversationPolicy> find_conversation_policy(std::string_view name
   return std::nullopt;
 }
 
-Result<std::vector<Intent>> parse_intents(std::string_view text, const std::string& file) {
-  SAIN_ASSIGN_OR_RETURN(const toml::table table, parse_toml(text, file));
-  return read_intents(table, file, "");
-}
-
 Result<Config> parse_config(std::string_view text, const std::string& file, const ReadFile& read_file) {
   SAIN_ASSIGN_OR_RETURN(const toml::table table, parse_toml(text, file));
   Config config;
@@ -269,7 +160,7 @@ Result<Config> parse_config(std::string_view text, const std::string& file, cons
   read_tables(root, file, read_file, config);
   read_privacy(root, file, config.privacy);
   if (const toml::table* assistant = root.table("assistant", Presence::kRequired)) {
-    auto member = read_member(*assistant, file, "assistant", read_file);
+    auto member = read_whole_member(*assistant, file, "assistant", read_file);
     if (!member) return std::move(member).error();
     config.assistant = *std::move(member);
     if (config.assistant.cloud)

@@ -3,43 +3,16 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "engine/sampler.h"
 #include "formats/result.h"
+#include "router/member_config.h"
 #include "router/privacy/personal_data.h"
 
 namespace sain::router {
-
-/// One fine-grained kind of request, known by its examples.
-struct Intent {
-  std::string name;
-  std::vector<std::string> examples;  // at least one, none empty
-};
-
-/// A server that speaks OpenAI's chat completions.
-struct CloudConfig {
-  std::string url;           // of the endpoint, in full; https, or http to this machine
-  std::string model;         // by the server's name
-  std::string key_variable;  // the environment variable that holds the key; may be empty
-};
-
-/// The assistant or a specialist.
-struct MemberConfig {
-  std::string name;  // of a specialist: what follows the @; [a-z][a-z0-9_-]*
-  std::string description = {};
-  std::string model;  // a file (relative to the configuration) or a name of the catalogue; empty with `cloud`
-  std::string system_prompt = {};
-  uint32_t max_tokens = 512;
-  std::vector<std::string> stop_strings = {};
-  engine::SamplerOptions sampling = {};
-  std::vector<Intent> intents = {};       // may be empty: then only @name reaches the specialist
-  std::optional<CloudConfig> cloud = {};  // of a specialist: it is not on this machine
-};
 
 struct PrivacyConfig {
   PrivacyLevel level = PrivacyLevel::kOn;  // of looking for personal data in what a specialist in the cloud would get
@@ -85,9 +58,6 @@ struct Config {
   unsigned threads = 0;  // 0: one a physical core
 };
 
-/// Gives the content of a file that a configuration names.
-using ReadFile = std::function<Result<std::string>(const std::string& name)>;
-
 /// Reads a configuration from `text`; `file` is its name in messages; intents in files of their own come through
 /// `read_file`. Strict: an unknown key, a wrong type, a value out of range, a duplicate or missing name is
 /// kInvalidArgument with "file:line: key: what was expected, what was found".
@@ -104,8 +74,5 @@ Result<std::string> read_built_in_file(const std::string& name);
 
 /// Reads a file that `config` names: from its directory, or from the program for the built-in configuration.
 Result<std::string> read_config_file(const Config& config, const std::string& name);
-
-/// `name = ["example", ...]` for each intent. Errors as parse_config().
-Result<std::vector<Intent>> parse_intents(std::string_view text, const std::string& file);
 
 }  // namespace sain::router

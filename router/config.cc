@@ -1,11 +1,9 @@
 #include "router/config.h"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
-#include <system_error>
 
 #include "router/member_reader.h"
+#include "router/text_file.h"
 #include "router/toml_reader.h"
 
 namespace sain::router {
@@ -53,16 +51,10 @@ Result<MemberConfig> read_whole_member(const toml::table& table, const std::stri
 }
 
 Status read_specialists(TomlReader& root, const std::string& file, const ReadFile& read_file, Config& config) {
-  const toml::node* node = root.node("specialist");
-  if (node == nullptr) return {};
-  const toml::array* array = node->as_array();
-  if (array == nullptr || (!array->empty() && !array->is_homogeneous(toml::node_type::table)))
-    return make_error(ErrorCode::kInvalidArgument, "{}:{}: specialist: expected [[specialist]] tables, found {}", file,
-                      node->source().begin.line, describe_toml(*node));
-  for (const toml::node& element : *array) {
-    const auto line = element.source().begin.line;
+  for (const toml::table* table : root.tables("specialist")) {
+    const auto line = table->source().begin.line;
     const std::string path = fmt::format("specialist[{}]", config.specialists.size());
-    SAIN_ASSIGN_OR_RETURN(MemberConfig member, read_whole_member(*element.as_table(), file, path, read_file));
+    SAIN_ASSIGN_OR_RETURN(MemberConfig member, read_whole_member(*table, file, path, read_file));
     if (!is_member_name(member.name) || member.name == "assistant")
       return make_error(ErrorCode::kInvalidArgument,
                         "{}:{}: {}.name: expected [a-z][a-z0-9_-]* of at most 32 bytes and not \"assistant\", found "
@@ -72,9 +64,6 @@ Status read_specialists(TomlReader& root, const std::string& file, const ReadFil
       if (other.name == member.name)
         return make_error(ErrorCode::kInvalidArgument, "{}:{}: {}.name: \"{}\" is already taken", file, line, path,
                           member.name);
-    if (config.specialists.size() == kMaxSpecialists)
-      return make_error(ErrorCode::kInvalidArgument, "{}:{}: specialist: expected at most {} of them", file, line,
-                        kMaxSpecialists);
     config.specialists.push_back(std::move(member));
   }
   return {};
@@ -122,8 +111,19 @@ void read_tables(TomlReader& root, const std::string& file, const ReadFile& read
   }
 }
 
-/// What only the whole configuration can tell.
-Status check_intents(const Config& config) {
+}  // namespace
+
+std::optional<ConversationPolicy> find_conversation_policy(std::string_view name) {
+  if (name == "stop") return ConversationPolicy::kStop;
+  if (name == "stream") return ConversationPolicy::kStream;
+  if (name == "compact") return ConversationPolicy::kCompact;
+  return std::nullopt;
+}
+
+Status check_config(const Config& config) {
+  if (config.specialists.size() > kMaxSpecialists)
+    return make_error(ErrorCode::kInvalidArgument, "{}: specialist: expected at most {} of them, found {}", config.file,
+                      kMaxSpecialists, config.specialists.size());
   size_t n_examples = config.routing.background.size();
   for (const Intent& intent : config.assistant.intents) n_examples += intent.examples.size();
   for (const MemberConfig& member : config.specialists) {
@@ -138,15 +138,6 @@ Status check_intents(const Config& config) {
     return make_error(ErrorCode::kInvalidArgument, "{}: intents: expected at most {} examples in all, found {}",
                       config.file, kMaxExamples, n_examples);
   return {};
-}
-
-}  // namespace
-
-std::optional<ConversationPolicy> find_conversation_policy(std::string_view name) {
-  if (name == "stop") return ConversationPolicy::kStop;
-  if (name == "stream") return ConversationPolicy::kStream;
-  if (name == "compact") return ConversationPolicy::kCompact;
-  return std::nullopt;
 }
 
 Result<Config> parse_config(std::string_view text, const std::string& file, const ReadFile& read_file) {
@@ -169,25 +160,9 @@ Result<Config> parse_config(std::string_view text, const std::string& file, cons
   }
   root.fail(read_specialists(root, file, read_file, config));
   SAIN_RETURN_IF_ERROR(root.finish());
-  SAIN_RETURN_IF_ERROR(check_intents(config));
+  SAIN_RETURN_IF_ERROR(check_config(config));
   return config;
 }
-
-namespace {
-
-Result<std::string> read_text_file(const std::filesystem::path& path) {
-  std::error_code error;
-  if (!std::filesystem::exists(path, error))
-    return make_error(ErrorCode::kNotFound, "{}: there is no such file", path.string());
-  if (!std::filesystem::is_regular_file(path, error))
-    return make_error(ErrorCode::kIo, "{}: expected a file", path.string());
-  std::ifstream in(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (!in || in.bad()) return make_error(ErrorCode::kIo, "{}: cannot be read", path.string());
-  return text;
-}
-
-}  // namespace
 
 Result<Config> load_config(const std::filesystem::path& path) {
   SAIN_ASSIGN_OR_RETURN(const std::string text, read_text_file(path));

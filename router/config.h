@@ -63,6 +63,10 @@ struct Config {
 /// kInvalidArgument with "file:line: key: what was expected, what was found".
 Result<Config> parse_config(std::string_view text, const std::string& file, const ReadFile& read_file);
 
+/// What only the whole configuration can tell: not too many specialists or examples, and the assistant has intents
+/// where a specialist has any. Errors: kInvalidArgument.
+Status check_config(const Config& config);
+
 /// parse_config() of a file, with paths relative to its folder. Errors also: kNotFound, kIo.
 Result<Config> load_config(const std::filesystem::path& path);
 

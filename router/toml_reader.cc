@@ -70,6 +70,20 @@ const toml::table* TomlReader::table(std::string_view key, Presence presence) {
   return nullptr;
 }
 
+std::vector<const toml::table*> TomlReader::tables(std::string_view key, Presence presence) {
+  const toml::node* found = node(key, presence);
+  if (found == nullptr) return {};
+  const toml::array* array = found->as_array();
+  std::vector<const toml::table*> tables;
+  for (size_t i = 0; array != nullptr && i < array->size(); ++i)
+    if (const toml::table* table = (*array)[i].as_table()) tables.push_back(table);
+  if (array == nullptr || tables.size() < array->size() || (presence == Presence::kRequired && tables.empty())) {
+    fail(*found, key, fmt::format("expected [[{}]] tables, found {}", key, describe_toml(*found)));
+    return {};
+  }
+  return tables;
+}
+
 void TomlReader::string(std::string_view key, std::string& out, Presence presence) {
   const toml::node* found = node(key, presence);
   if (found == nullptr) return;

@@ -44,6 +44,9 @@ class TomlReader {
   const toml::node* node(std::string_view key, Presence presence = Presence::kOptional);
   const toml::table* table(std::string_view key, Presence presence = Presence::kOptional);
 
+  /// All [[key]] tables; with Presence::kRequired at least one.
+  std::vector<const toml::table*> tables(std::string_view key, Presence presence = Presence::kOptional);
+
   void fail(const toml::node& where, std::string_view key, std::string_view what);
   void fail(Status status) {
     if (status_ && !status) status_ = std::move(status);

@@ -4,7 +4,6 @@
 #include <fmt/chrono.h>
 #include <sodium/core.h>
 #include <sodium/randombytes.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +16,8 @@
 #include <mutex>
 #include <utility>
 #include <vector>
+
+#include "router/folder_lock.h"
 
 namespace sain::router {
 namespace {
@@ -42,21 +43,6 @@ class Descriptor {
 
  private:
   int fd_ = -1;
-};
-
-/// Holds the lock of a folder, which all processes that write a log there take.
-class FolderLock {
- public:
-  explicit FolderLock(int folder) : folder_(folder) {
-    while (::flock(folder_, LOCK_EX) != 0 && errno == EINTR) {
-    }
-  }
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-  ~FolderLock() { ::flock(folder_, LOCK_UN); }
-
- private:
-  int folder_;
 };
 
 Error failure(const fs::path& path, std::string_view what) {
@@ -116,7 +102,7 @@ std::string make_opaque_id() {
 struct AuditLog::State {
   AuditLogOptions options;
   std::mutex mutex;
-  Descriptor folder = {};
+  fs::path folder = {};
   Descriptor file = {};
 
   // Under the mutex and the folder's lock:
@@ -207,9 +193,8 @@ Result<AuditLog> AuditLog::open(AuditLogOptions options) {
   auto state = std::make_unique<State>();
   state->options = std::move(options);
   const fs::path folder = state->options.file.parent_path().empty() ? "." : state->options.file.parent_path();
-  state->folder = Descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (state->folder.get() < 0) return failure(folder, "the audit log's folder cannot be opened");
-  const FolderLock lock(state->folder.get());
+  state->folder = folder;
+  SAIN_ASSIGN_OR_RETURN(const FolderLock lock, FolderLock::take(folder));
   SAIN_RETURN_IF_ERROR(state->reopen());
   SAIN_ASSIGN_OR_RETURN(const std::string first, state->first_stamp());
   return AuditLog(std::move(state));
@@ -224,7 +209,7 @@ Status AuditLog::append(const AuditEntry& entry) {
   }
   State& state = *state_;
   const std::lock_guard guard(state.mutex);
-  const FolderLock lock(state.folder.get());
+  SAIN_ASSIGN_OR_RETURN(const FolderLock lock, FolderLock::take(state.folder));
   SAIN_RETURN_IF_ERROR(state.reopen());
   SAIN_RETURN_IF_ERROR(state.put_aside_if_due());
   SAIN_RETURN_IF_ERROR(state.delete_expired());
@@ -245,7 +230,7 @@ Status AuditLog::append(const AuditEntry& entry) {
 
 Status AuditLog::prune() {
   const std::lock_guard guard(state_->mutex);
-  const FolderLock lock(state_->folder.get());
+  SAIN_ASSIGN_OR_RETURN(const FolderLock lock, FolderLock::take(state_->folder));
   SAIN_RETURN_IF_ERROR(state_->reopen());
   SAIN_RETURN_IF_ERROR(state_->put_aside_if_due());
   return state_->delete_expired();
@@ -253,7 +238,7 @@ Status AuditLog::prune() {
 
 Status AuditLog::erase() {
   const std::lock_guard guard(state_->mutex);
-  const FolderLock lock(state_->folder.get());
+  SAIN_ASSIGN_OR_RETURN(const FolderLock lock, FolderLock::take(state_->folder));
   for (const fs::path& path : state_->set_aside()) {
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) return failure(path, "cannot be deleted");
   }

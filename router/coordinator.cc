@@ -437,7 +437,7 @@ void Coordinator::look_ahead(const Conversation& conversation) {
     if (next[i] >= kWorthLoading) order.push_back(SpecialistId(i));
   std::ranges::sort(order, std::greater<>(), [&](SpecialistId id) { return next[index(id)]; });
   const auto absent = std::ranges::find_if(
-      order, [&](SpecialistId id) { return !registry_.member(id).cloud && !residency_.is_loaded(id); });
+      order, [&](SpecialistId id) { return !registry_.member(id).model.empty() && !residency_.is_loaded(id); });
   if (absent != order.end()) residency_.prefetch(*absent);
 }
 

@@ -54,6 +54,31 @@ std::vector<float> ngram_features(std::string_view text, uint32_t size) {
   return features;
 }
 
+Result<HiddenState> hidden_state_of(const engine::Model& assistant, engine::ThreadPool& pool, uint32_t layer,
+                                    const engine::SessionOptions& wanted) {
+  if (layer > assistant.config().n_layers)
+    return make_error(ErrorCode::kUnsupported, "routing.layer: expected at most {}, the layers of {}, found {}",
+                      assistant.config().n_layers, assistant.file().path().string(), layer);
+  static constexpr size_t kHead = 256, kTail = 128;
+  engine::SessionOptions options = wanted;
+  options.context_length = std::min<uint32_t>(kHead + kTail + 1, assistant.config().context_length);
+  options.policy = engine::ContextPolicy::kStop;
+  return HiddenState([&assistant, &pool, layer, options](std::string_view text) -> Result<std::vector<float>> {
+    const formats::Tokenizer& tokenizer = assistant.tokenizer();
+    std::vector<formats::Token> tokens = tokenizer.encode(text, formats::SpecialTokens::kAsText);
+    if (tokens.empty()) return make_error(ErrorCode::kInvalidArgument, "the request is empty");
+    SAIN_ASSIGN_OR_RETURN(engine::Session session, engine::Session::create(assistant, pool, options));
+    const size_t limit = std::min<size_t>(kHead + kTail, session.context_length() - 1);
+    if (tokens.size() > limit) {
+      const size_t tail = std::min(kTail, limit / 2);
+      tokens.erase(tokens.begin() + static_cast<std::ptrdiff_t>(limit - tail),
+                   tokens.end() - static_cast<std::ptrdiff_t>(tail));
+    }
+    if (tokenizer.add_bos() && tokenizer.bos()) tokens.insert(tokens.begin(), *tokenizer.bos());
+    return session.hidden_state(tokens, layer);
+  });
+}
+
 FeatureExtractor::FeatureExtractor(HiddenState hidden, uint32_t hidden_size, std::optional<engine::Encoder> encoder)
     : hidden_(std::move(hidden)), encoder_(std::move(encoder)) {
   // The first view is what nearest neighbours are looked for in.
@@ -67,9 +92,16 @@ FeatureExtractor::FeatureExtractor(HiddenState hidden, uint32_t hidden_size, std
   views_.push_back({kNgramSize, kNgramWeight});
 }
 
+uint32_t FeatureExtractor::n_features() const {
+  uint32_t sum = 0;
+  for (const FeatureView& view : views_) sum += view.size;
+  return sum;
+}
+
 Result<std::vector<float>> FeatureExtractor::extract(std::string_view text) {
   std::vector<float> features;
   if (encoder_) {
+    const std::lock_guard lock(mutex_);
     SAIN_ASSIGN_OR_RETURN(features, encoder_->embed(encoder_->tokens(both_ends(text)), layers_));
     // The last layer's comes first. Not of std::ranges, whose views clang 14 cannot compile.
     std::rotate(features.begin(), features.end() - encoder_->dimension(), features.end());

@@ -3,11 +3,15 @@
 
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <string_view>
 #include <vector>
 
 #include "engine/encoder.h"
+#include "engine/model.h"
+#include "engine/session.h"
+#include "engine/thread_pool.h"
 #include "formats/result.h"
 
 namespace sain::router {
@@ -25,17 +29,25 @@ struct FeatureView {
 /// number of runs. They know names and spelling, which the other views blur.
 std::vector<float> ngram_features(std::string_view text, uint32_t size);
 
-/// The mean hidden state of the assistant over the text. The way to classify where there is no encoder, whose
-/// embeddings know more: beside them it adds nothing.
+/// Features that a model which writes has of a text. Thread-safe.
 using HiddenState = std::function<Result<std::vector<float>>(std::string_view text)>;
 
-/// Used by one thread at a time.
+/// The mean hidden state of `assistant` over the text's tokens after `layer` layers: the way to classify where there is
+/// no encoder, whose embeddings know more; beside them it adds nothing. Of a long text the first 256 and the last 128
+/// tokens count: what is asked for stands at one end. Model and pool must outlive what is returned.
+/// Errors: kUnsupported when the assistant has fewer layers; of the function: kInvalidArgument (no tokens), those of
+/// Session::create.
+Result<HiddenState> hidden_state_of(const engine::Model& assistant, engine::ThreadPool& pool, uint32_t layer,
+                                    const engine::SessionOptions& options);
+
+/// Thread-safe: those who share an encoder take turns.
 class FeatureExtractor {
  public:
   /// `hidden_size` is the length of what `hidden` gives, which is asked only without an encoder.
   FeatureExtractor(HiddenState hidden, uint32_t hidden_size, std::optional<engine::Encoder> encoder);
 
   const std::vector<FeatureView>& views() const { return views_; }
+  uint32_t n_features() const;
 
   /// All views, one after the other. Of a long text its beginning and its end count: what is asked for stands there.
   /// Errors: those of `hidden`; kInvalidArgument (no tokens).
@@ -45,6 +57,7 @@ class FeatureExtractor {
 
  private:
   HiddenState hidden_;
+  std::mutex mutex_;  // of the encoder
   std::optional<engine::Encoder> encoder_;
   std::vector<uint32_t> layers_;  // of the encoder, whose embeddings are views
   std::vector<FeatureView> views_;

@@ -47,36 +47,15 @@ std::vector<std::string> stop_strings(const engine::Model& model, std::vector<st
 
 }  // namespace
 
-Result<ModelRunner> ModelRunner::create(const Registry& registry, engine::ThreadPool& pool,
-                                        const engine::Model& assistant, uint32_t layer,
-                                        const engine::SessionOptions& wanted, ConversationPolicy policy) {
-  engine::SessionOptions options = wanted;
-  options.policy =
+ModelRunner::ModelRunner(const Registry& registry, engine::ThreadPool& pool, const engine::Model& assistant,
+                         const engine::SessionOptions& options, ConversationPolicy policy)
+    : registry_(&registry), pool_(&pool), assistant_(&assistant), options_(options), policy_(policy) {
+  options_.policy =
       policy == ConversationPolicy::kStream ? engine::ContextPolicy::kStream : engine::ContextPolicy::kStop;
-  if (layer > assistant.config().n_layers)
-    return make_error(ErrorCode::kUnsupported, "routing.layer: expected at most {}, the layers of {}, found {}",
-                      assistant.config().n_layers, assistant.file().path().string(), layer);
-  return ModelRunner(registry, pool, assistant, layer, options, policy);
 }
 
 Result<engine::Session> ModelRunner::session(const engine::Model& model) const {
   return engine::Session::create(model, *pool_, fitted(options_, model));
-}
-
-Result<std::vector<float>> ModelRunner::features(std::string_view text) const {
-  constexpr size_t kHead = 256, kTail = 128;
-  const formats::Tokenizer& tokenizer = assistant_->tokenizer();
-  std::vector<Token> tokens = tokenizer.encode(text, formats::SpecialTokens::kAsText);
-  if (tokens.empty()) return make_error(ErrorCode::kInvalidArgument, "the request is empty");
-  SAIN_ASSIGN_OR_RETURN(engine::Session session, this->session(*assistant_));
-  const size_t limit = std::min<size_t>(kHead + kTail, session.context_length() - 1);
-  if (tokens.size() > limit) {
-    const size_t tail = std::min(kTail, limit / 2);
-    tokens.erase(tokens.begin() + static_cast<std::ptrdiff_t>(limit - tail),
-                 tokens.end() - static_cast<std::ptrdiff_t>(tail));
-  }
-  if (tokenizer.add_bos() && tokenizer.bos()) tokens.insert(tokens.begin(), *tokenizer.bos());
-  return session.hidden_state(tokens, layer_);
 }
 
 Status ModelRunner::prepare(SpecialistId id, const engine::Model& model, std::stop_token stop) const {

@@ -1,4 +1,4 @@
-// Runs the models for the router: features of a request, and answers of members.
+// Runs the models for the router: answers of members, and what the assistant says beside them.
 #pragma once
 
 #include <memory>
@@ -22,14 +22,8 @@ namespace sain::router {
 /// assistant's model must outlive it.
 class ModelRunner {
  public:
-  /// Errors: kUnsupported when the assistant has fewer than `layer` layers.
-  static Result<ModelRunner> create(const Registry& registry, engine::ThreadPool& pool, const engine::Model& assistant,
-                                    uint32_t layer, const engine::SessionOptions& options, ConversationPolicy policy);
-
-  /// The mean hidden state of the assistant over the text's tokens, after the configured layer. Of a long text the
-  /// first 256 and the last 128 tokens count: what is asked for stands at one end. Errors: kInvalidArgument (no
-  /// tokens); those of Session::create.
-  Result<std::vector<float>> features(std::string_view text) const;
+  ModelRunner(const Registry& registry, engine::ThreadPool& pool, const engine::Model& assistant,
+              const engine::SessionOptions& options, ConversationPolicy policy);
 
   /// The answer of member `id`, whose model is `model`, to `request` after the turns of the conversation, in which it
   /// makes room by the policy; `events` hears of each summary, and of the handoff. Half of the model's context is room
@@ -58,14 +52,9 @@ class ModelRunner {
                         std::span<const engine::Token> prompt, const std::stop_token& stop) const;
   Result<engine::Session> session(const engine::Model& model) const;
 
-  ModelRunner(const Registry& registry, engine::ThreadPool& pool, const engine::Model& assistant, uint32_t layer,
-              const engine::SessionOptions& options, ConversationPolicy policy)
-      : registry_(&registry), pool_(&pool), assistant_(&assistant), layer_(layer), options_(options), policy_(policy) {}
-
   const Registry* registry_;
   engine::ThreadPool* pool_;
   const engine::Model* assistant_;
-  uint32_t layer_;
   engine::SessionOptions options_;
   ConversationPolicy policy_;
 };

@@ -1,6 +1,7 @@
 // Who can answer: the assistant and the specialists, and which intents belong to whom.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -24,6 +25,10 @@ struct RegistrySnapshot {
   std::string assistant_name;              // how the assistant calls itself
   std::vector<std::string> intents;        // "coding/regex", all members' in order
   std::vector<SpecialistId> intent_owner;  // by intent
+  std::vector<SpecialistId> gone = {};     // were removed, and keep their places: they answer nothing
+
+  bool is_gone(SpecialistId id) const { return std::ranges::find(gone, id) != gone.end(); }
+  std::vector<std::string> present_names() const;
 
   /// By the name that stands after an @: a specialist's, "assistant" or the assistant's own, in any letter case.
   std::optional<SpecialistId> find(std::string_view name) const;
@@ -32,9 +37,11 @@ struct RegistrySnapshot {
 /// The members of a configuration. Immutable.
 class Registry {
  public:
-  explicit Registry(const Config& config);
+  /// A member has the same place as one of that name in `before`, if there is any, so that conversations may go on.
+  explicit Registry(const Config& config, const Registry* before = nullptr);
 
   const RegistrySnapshot& snapshot() const { return snapshot_; }
+  /// Of one that is gone: its name alone.
   const MemberConfig& member(SpecialistId id) const { return members_[index(id)]; }
   size_t size() const { return members_.size(); }
   const std::vector<std::string>& background() const { return background_; }  // see RoutingConfig

@@ -242,7 +242,10 @@ uint64_t Residency::used_bytes() const {
 
 void Residency::reserve(uint64_t bytes) {
   const Lock lock(mutex_);
-  options_.budget_bytes -= std::min(bytes, options_.budget_bytes);
+  options_.budget_bytes += std::exchange(reserved_bytes_, 0);
+  reserved_bytes_ = std::min(bytes, options_.budget_bytes);
+  options_.budget_bytes -= reserved_bytes_;
+  changed();
 }
 
 uint64_t Residency::budget_bytes() const {

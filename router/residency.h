@@ -126,7 +126,7 @@ class Residency {
   void unload_idle();
 
   uint64_t used_bytes() const;
-  /// Bytes of the budget that something else takes from now on.
+  /// Bytes of the budget that something else takes from now on, in place of those of the last call.
   void reserve(uint64_t bytes);
   uint64_t budget_bytes() const;
   bool is_loaded(SpecialistId id) const;
@@ -202,6 +202,7 @@ class Residency {
   std::list<Waiter> waiting_;  // for room, in the order of their turns
   ResidencyCounters counters_;
   uint64_t clock_ = 0;
+  uint64_t reserved_bytes_ = 0;
 };
 
 }  // namespace sain::router

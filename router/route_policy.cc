@@ -47,7 +47,7 @@ void favour(SpecialistId id, double factor, std::vector<double>& p) {
 std::optional<SpecialistId> best_specialist(const std::vector<double>& p, SpecialistId except) {
   std::optional<SpecialistId> best;
   for (size_t i = 1; i < p.size(); ++i)
-    if (SpecialistId(i) != except && (!best || p[i] > p[index(*best)])) best = SpecialistId(i);
+    if (SpecialistId(i) != except && p[i] > (best ? p[index(*best)] : 0)) best = SpecialistId(i);
   return best;
 }
 
@@ -100,7 +100,8 @@ RouteDecision decide(const RouteRequest& request, const RegistrySnapshot& regist
       decision.reason = fmt::format("@{} was asked for", registry.names[index(*id)]);
       return decision;
     } else if (!id) {
-      unknown_name = fmt::format("; @{} names nobody (there is @{})", mention.name, fmt::join(registry.names, ", @"));
+      unknown_name =
+          fmt::format("; @{} names nobody (there is @{})", mention.name, fmt::join(registry.present_names(), ", @"));
     }
   }
   if (decision.probabilities.empty()) {

@@ -2,24 +2,24 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <vector>
 
 #include "engine/session.h"
 #include "engine/thread_pool.h"
 #include "engine/tuning.h"
-#include "router/classifier.h"
-#include "router/cloud/cloud_runner.h"
 #include "router/config.h"
-#include "router/coordinator.h"
-#include "router/model_runner.h"
 #include "router/monitoring/serving_metrics.h"
-#include "router/registry.h"
+#include "router/packages/store.h"
 #include "router/residency.h"
+#include "router/team.h"
 #include "router/transitions.h"
 
 namespace sain::router {
@@ -30,24 +30,30 @@ struct RoutedChatOptions {
   std::filesystem::path snapshots = {};           // folder of a PrefixStore; empty: none are kept
   unsigned threads = 0;  // 0: what the configuration says, or session.tuning where it says nothing
   Retrain retrain = Retrain::kIfStale;
-  std::stop_token stop = {};       // ends the load and the training with kCancelled
-  StatusSink on_status = {};       // while the assistant loads
-  TrainingObserver observer = {};  // while the router is trained, and about specialists that are missing
+  std::optional<PackageStore> packages = {};  // specialists that are installed join those of the configuration
+  std::stop_token stop = {};                  // ends the load and the training with kCancelled
+  StatusSink on_status = {};                  // while the assistant loads
+  TrainingObserver observer = {};             // while the router is trained, and about specialists that are missing
 };
 
-/// Owns a pool, the assistant (loaded for as long as this lives) and the parts around it.
+/// Owns a pool, the assistant (loaded for as long as this lives) and the parts around it. Thread-safe.
 class RoutedChat {
  public:
   /// Loads the assistant, and the router's head or trains it. A specialist whose model is missing is only told to the
   /// observer: its requests fall back to the assistant. Errors: the assistant's, and those of training.
   static Result<std::unique_ptr<RoutedChat>> open(const Config& config, const RoutedChatOptions& options);
 
-  const Config& config() const { return config_; }
-  const Registry& registry() const { return registry_; }
+  /// Who answers now. Whoever holds it may go on with it when others take over.
+  std::shared_ptr<Team> team() const;
   Residency& residency() { return *residency_; }
-  const Classifier& classifier() const { return *classifier_; }
-  const std::filesystem::path& head_file() const { return head_file_; }
-  Coordinator& coordinator() { return *coordinator_; }
+
+  /// If other packages are active than before, trains the router for them and lets their team take over; requests that
+  /// are being answered end with the models they have. True if it did. Errors: those of training, and the team stays.
+  Result<bool> refresh(std::stop_token stop = {});
+
+  /// Calls refresh() from a thread of its own whenever something has been installed or removed, and tells `on_change`
+  /// there what came of it.
+  void watch_packages(std::function<void(std::string_view line)> on_change);
 
   /// Keeps the beginnings of all members' prompts in snapshots, for which each is loaded once. One that cannot be is
   /// only told to the observer. Errors: kCancelled.
@@ -56,35 +62,36 @@ class RoutedChat {
   /// Forgets a conversation, and all that was computed of any.
   void forget(Conversation& conversation);
 
-  /// What goes on, with an account of memory: what counts against the budget, and what the program itself takes. May be
-  /// called by any thread.
+  /// What goes on, with an account of memory: what counts against the budget, and what the program itself takes.
   StatusReport status() const;
   ServingMetrics& metrics() { return serving_; }
 
   ~RoutedChat();  // keeps the transitions that were counted
 
  private:
-  RoutedChat(const Config& config, const engine::Tuning& tuning)
-      : config_(config), registry_(config), pool_(tuning), serving_("sain", registry_.snapshot().names) {}
-  std::optional<engine::Encoder> find_encoder(const TrainingObserver& observer,
-                                              std::vector<std::filesystem::path>& files);
+  RoutedChat(const Config& config, const RoutedChatOptions& options, const engine::Tuning& tuning);
+  Result<TeamResources> resources(const engine::SessionOptions& session);
+  std::optional<engine::Encoder> find_encoder(std::vector<std::filesystem::path>& files);
+  Status take_over(const TrainingObserver& observer, Retrain retrain, std::stop_token stop);
+  std::vector<std::filesystem::path> model_files(const Team& team) const;
+  void say(std::string_view line) const;
 
   // In this order: the later ones refer to the earlier ones.
-  Config config_;
-  Registry registry_;
+  Config config_;  // without packages
+  RoutedChatOptions options_;
   engine::ThreadPool pool_;
   mutable ServingMetrics serving_;
   uint64_t program_bytes_ = 0;  // resident before anything was loaded
   std::shared_ptr<engine::PrefixStore> prefixes_;
   std::unique_ptr<Residency> residency_;
   ModelLease assistant_;
-  std::unique_ptr<ModelRunner> runner_;
-  std::filesystem::path head_file_;
-  std::mutex classifying_;
-  std::unique_ptr<Classifier> classifier_;
   Transitions transitions_;
-  std::unique_ptr<CloudRunner> cloud_;  // where a specialist is in the cloud
-  std::unique_ptr<Coordinator> coordinator_;
+  std::optional<TeamResources> resources_;
+  std::mutex refreshing_;
+  uint64_t packages_stamp_ = 0;  // of what team_ was made of
+  mutable std::mutex mutex_;     // of team_, and that the residency's files are those of its members
+  std::shared_ptr<Team> team_;
+  std::jthread watcher_;
 };
 
 /// The file of a model that a configuration names: relative to the configuration, else as resolve_model() finds it.

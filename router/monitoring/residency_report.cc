@@ -2,14 +2,18 @@
 
 namespace sain::router {
 
-void add_residency(StatusReport& report, const Residency& residency, const std::vector<std::string>& members) {
+void add_residency(StatusReport& report, const Residency& residency, const RegistrySnapshot& members) {
   report.budget_bytes = residency.budget_bytes();
   MemoryReport kv{"kv"};
   for (const ModelStatus& status : residency.status()) {
+    std::vector<std::string> names;
+    for (const SpecialistId id : status.members)
+      if (!members.is_gone(id)) names.push_back(members.names[index(id)]);
+    if (names.empty() && status.state == ModelState::kAbsent) continue;
     ModelReport& model = report.models.emplace_back();
     model.file = status.file.string();
     model.state = to_string(status.state);
-    for (const SpecialistId id : status.members) model.members.push_back(members[index(id)]);
+    model.members = std::move(names);
     model.weights_bytes = status.weights_bytes;
     model.kv_bytes = status.kv_bytes;
     model.leases = status.n_leases;

@@ -34,14 +34,19 @@ std::string_view to_string(FallbackCause cause) {
 
 ServingMetrics::ServingMetrics(std::string program, const std::vector<std::string>& members)
     : program_(std::move(program)),
-      members_(members),
       started_(std::time(nullptr)),
-      requests_(members.size()),
       prompt_tokens_(registry_.counter("sain_prompt_tokens_total", "Tokens of prompts that were computed.")) {
   for (size_t i = 0; i < kStages; ++i) {
     stages_[i] = &registry_.histogram("sain_stage_seconds", "What the stages of requests took; token: each one.",
                                       {{"stage", kStageNames[i]}});
   }
+  set_members(members);
+}
+
+void ServingMetrics::set_members(const std::vector<std::string>& members) {
+  const std::lock_guard lock(mutex_);
+  members_ = members;
+  requests_.resize(members.size());
   for (size_t member = 0; member < members.size(); ++member) {
     for (size_t i = 0; i < kEnds; ++i) {
       requests_[member][i] = &registry_.counter("sain_requests_total", "Requests that have ended.",
@@ -51,7 +56,10 @@ ServingMetrics::ServingMetrics(std::string program, const std::vector<std::strin
 }
 
 void ServingMetrics::finish(SpecialistId member, RequestEnd end, const RequestCost& cost) {
-  requests_[index(member)][static_cast<size_t>(end)]->add();
+  {
+    const std::lock_guard lock(mutex_);
+    requests_[index(member)][static_cast<size_t>(end)]->add();
+  }
   prompt_tokens_.add(cost.prefill_tokens);
   const auto observe = [this](Stage stage, double ms, uint32_t n = 1) {
     if (ms > 0 && n > 0) stages_[static_cast<size_t>(stage)]->observe(ms / n, n);
@@ -65,6 +73,7 @@ void ServingMetrics::finish(SpecialistId member, RequestEnd end, const RequestCo
 
 void ServingMetrics::fall_back(SpecialistId from, FallbackCause cause) {
   fallbacks_.add();
+  const std::lock_guard lock(mutex_);
   registry_
       .counter("sain_fallbacks_total", "Times that somebody else took over.",
                {{"from", members_[index(from)]}, {"cause", to_string(cause)}})
@@ -83,6 +92,7 @@ StatusReport ServingMetrics::report() {
   report.anonymous_bytes = memory.anonymous_bytes;
   report.file_bytes = memory.file_bytes;
 
+  std::unique_lock lock(mutex_);
   for (size_t member = 0; member < members_.size(); ++member) {
     const auto& [answered, cancelled, failed] = requests_[member];
     report.answers.emplace_back(members_[member], value_of(*answered));
@@ -90,6 +100,7 @@ StatusReport ServingMetrics::report() {
     report.errors += value_of(*failed);
     report.requests += value_of(*answered) + value_of(*cancelled) + value_of(*failed);
   }
+  lock.unlock();
   report.fallbacks = value_of(fallbacks_);
 
   for (size_t i = 0; i < kStages; ++i) {

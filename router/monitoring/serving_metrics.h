@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,8 +49,11 @@ struct RequestCost {
 /// Thread-safe. A request costs one call of finish(), some 100 ns.
 class ServingMetrics {
  public:
-  /// `program`: as people call it, "sain chat". `members`: by SpecialistId.
+  /// `program`: as people call it, "sain chat".
   ServingMetrics(std::string program, const std::vector<std::string>& members);
+
+  /// Their names by SpecialistId; those that were there before keep their places.
+  void set_members(const std::vector<std::string>& members);
 
   /// A request has ended, or a step of one that has several; `member` is who answered, or should have.
   void finish(SpecialistId member, RequestEnd end, const RequestCost& cost);
@@ -74,11 +78,12 @@ class ServingMetrics {
   static constexpr size_t kStages = 5, kEnds = 3;
 
   std::string program_;
-  std::vector<std::string> members_;
   int64_t started_;
   PackageEnergy energy_;
   MetricsRegistry registry_;
   std::array<Histogram*, kStages> stages_;
+  mutable std::mutex mutex_;  // of the two below
+  std::vector<std::string> members_;
   std::vector<std::array<Counter*, kEnds>> requests_;  // by SpecialistId
   Counter& prompt_tokens_;
   Counter fallbacks_;  // all of them

@@ -32,7 +32,7 @@ class LogReader {
   Status take(std::string_view line) {
     const json parsed = json::parse(line, nullptr, false);
     if (parsed.is_discarded()) return make_error(ErrorCode::kInvalidArgument, "expected JSON in UTF-8");
-    return log_.registry.names.empty() ? take_header(parsed) : take_message(parsed);
+    return log_.registry.names.empty() || parsed.contains("protocol") ? take_header(parsed) : take_message(parsed);
   }
 
   LoggedConversations finish() {
@@ -56,13 +56,22 @@ Status LogReader::take_header(const json& line) {
   const uint64_t version = fields.count("version");
   if (!error && version != kProtocolVersion)
     return make_error(ErrorCode::kUnsupported, "version: expected {}, found {}", kProtocolVersion, version);
-  std::vector<std::string>& names = log_.registry.names;
+  if (check_ && !check_->is_over())
+    return make_error(ErrorCode::kInvalidArgument, "protocol: may not come before the end of a request");
+  std::vector<std::string> names;
   const json* members = fields.array("members");
   if (members != nullptr && members->size() <= kMostMembers)
     for (const json& member : *members) names.push_back(member.is_string() ? member.get<std::string>() : "");
   if (!are_members(names)) fields.fail("members", "\"assistant\", and other names of a-z, 0-9, _ and -, each once");
-  log_.registry.assistant_name = fields.some_text("assistant");
-  return error ? Status(*std::move(error)) : Status();
+  // Specialists that have joined come behind those that were there.
+  const std::vector<std::string>& before = log_.registry.names;
+  if (names.size() <= before.size() || !std::equal(before.begin(), before.end(), names.begin()))
+    fields.fail("members", "those of the header before, and more");
+  std::string assistant(fields.some_text("assistant"));
+  if (error) return *std::move(error);
+  log_.registry.names = std::move(names);
+  log_.registry.assistant_name = std::move(assistant);
+  return {};
 }
 
 Status LogReader::take_message(const json& line) {

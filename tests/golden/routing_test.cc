@@ -35,12 +35,13 @@ class RoutingTest : public ::testing::Test {
 
   Outcome ask(const std::string& request) {
     Outcome outcome;
-    const Status status = chat_->coordinator().handle(conversation_, request, {}, [&outcome](const Event& event) {
-      if (const auto* token = std::get_if<TokenEvent>(&event)) outcome.text += token->text;
-      if (const auto* done = std::get_if<DoneEvent>(&event)) outcome.by = done->by, outcome.timings = done->timings;
-      outcome.n_status += std::holds_alternative<StatusEvent>(event);
-      outcome.fell_back |= std::holds_alternative<FallbackEvent>(event);
-    });
+    const Status status =
+        chat_->team()->coordinator().handle(conversation_, request, {}, [&outcome](const Event& event) {
+          if (const auto* token = std::get_if<TokenEvent>(&event)) outcome.text += token->text;
+          if (const auto* done = std::get_if<DoneEvent>(&event)) outcome.by = done->by, outcome.timings = done->timings;
+          outcome.n_status += std::holds_alternative<StatusEvent>(event);
+          outcome.fell_back |= std::holds_alternative<FallbackEvent>(event);
+        });
     EXPECT_TRUE(status) << status.error().message;
     return outcome;
   }
@@ -51,7 +52,7 @@ class RoutingTest : public ::testing::Test {
 
 // R12, R13.
 TEST_F(RoutingTest, HeldOutRequestsGoWhereTheyBelong) {
-  const RegistrySnapshot& registry = chat_->registry().snapshot();
+  const RegistrySnapshot& registry = chat_->team()->members();
   const auto text = read_config_file(chat_->config(), chat_->config().routing.evaluation);
   ASSERT_TRUE(text);
   const auto requests = parse_labelled_requests(*text, "evaluation.toml", registry);
@@ -59,7 +60,7 @@ TEST_F(RoutingTest, HeldOutRequestsGoWhereTheyBelong) {
   ASSERT_GE(requests->size(), 150u);
   std::vector<RoutedRequest> routed;
   for (const LabelledRequest& request : *requests)
-    routed.push_back({request, chat_->coordinator().route(request.text), 0});
+    routed.push_back({request, chat_->team()->coordinator().route(request.text), 0});
   const RouteReport measured = report(routed, registry);
   RecordProperty("accuracy", std::to_string(measured.accuracy));
   EXPECT_GE(measured.accuracy, 0.95);
@@ -78,7 +79,7 @@ TEST_F(RoutingTest, AConversationPassesThroughTheCodingSpecialist) {
   EXPECT_FALSE(greeting.text.empty());
 
   const Outcome code = ask("Write a Python function that reverses a string.");
-  EXPECT_EQ(chat_->registry().snapshot().names[index(code.by)], "coding");
+  EXPECT_EQ(chat_->team()->members().names[index(code.by)], "coding");
   EXPECT_FALSE(code.fell_back);
   EXPECT_GE(code.n_status, 2u);
   EXPECT_THAT(code.text, HasSubstr("def "));
@@ -102,7 +103,7 @@ TEST_F(RoutingTest, AStopEndsAnAnswerInItsMiddle) {
   std::stop_source stop;
   std::string finish;
   size_t n_tokens = 0;
-  const Status status = chat_->coordinator().handle(
+  const Status status = chat_->team()->coordinator().handle(
       conversation_, "@coding Write a long program.", {},
       [&](const Event& event) {
         if (std::holds_alternative<TokenEvent>(event) && ++n_tokens == 3) stop.request_stop();

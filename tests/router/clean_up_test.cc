@@ -76,23 +76,22 @@ TEST(CleanUpTest, NothingOfAForgottenConversationIsInTheHeap) {
   const Registry registry(config);
   engine::ThreadPool pool(1);
   const auto prefixes = std::make_shared<engine::PrefixStore>(engine::PrefixStoreOptions{});
-  auto runner = ModelRunner::create(registry, pool, *model, 1, {.context_length = 512, .prefixes = prefixes},
-                                    ConversationPolicy::kCompact);
-  ASSERT_TRUE(runner);
+  const ModelRunner runner(registry, pool, *model, {.context_length = 512, .prefixes = prefixes},
+                           ConversationPolicy::kCompact);
   Conversation conversation;
   class Sink : public engine::TokenSink {
     void on_text(std::string_view) override {}
   } sink;
   for (int i = 0; i < 2; ++i) {
     const std::string request = request_with(secret);
-    const auto answer = runner->answer(
+    const auto answer = runner.answer(
         kAssistant, *model, conversation, request, {}, [](const Event&) {}, sink);
     ASSERT_TRUE(answer) << answer.error().message;
     conversation.context.record({request, answer->text, kAssistant});
   }
   EXPECT_TRUE(is_in_heap(secret)) << "the conversation holds it";
   conversation.reset();
-  runner->forget();
+  runner.forget();
   EXPECT_FALSE(is_in_heap(secret));
 }
 

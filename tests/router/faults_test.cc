@@ -49,7 +49,7 @@ class FaultsTest : public ::testing::Test {
   /// Asks the specialist.
   Status ask() {
     fallback_ = {};
-    return chat_->coordinator().handle(conversation_, "@coding loop", {}, [this](const Event& event) {
+    return chat_->team()->coordinator().handle(conversation_, "@coding loop", {}, [this](const Event& event) {
       if (const auto* fallback = std::get_if<FallbackEvent>(&event)) fallback_ = *fallback;
       if (const auto* done = std::get_if<DoneEvent>(&event)) by_ = done->by;
     });

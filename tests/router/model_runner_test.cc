@@ -54,9 +54,7 @@ class ModelRunnerTest : public ::testing::Test {
   ModelRunner runner(ConversationPolicy policy, std::shared_ptr<engine::PrefixStore> prefixes = nullptr) {
     const engine::SessionOptions options = {
         .context_length = kContext, .precision = engine::Precision::kExact, .prefixes = std::move(prefixes)};
-    auto created = ModelRunner::create(registry_, pool_, *model_, 1, options, policy);
-    EXPECT_TRUE(created) << created.error().message;
-    return *std::move(created);
+    return {registry_, pool_, *model_, options, policy};
   }
 
   /// What a Coordinator does with an answer.

@@ -72,12 +72,9 @@ class Dialogue {
  public:
   /// `log`: nullptr for none; it must outlive the dialogue.
   Dialogue(router::RoutedChat& chat, router::Mode mode, bool json, router::ProtocolLog* log)
-      : chat_(chat),
-        request_{.mode = mode},
-        registry_(chat.registry().snapshot()),
-        view_(registry_),
-        json_(json),
-        log_(log) {}
+      : chat_(chat), request_{.mode = mode}, json_(json), log_(log) {
+    use(chat.team());
+  }
 
   bool is_over() const { return is_over_; }
   bool has_failed() const { return has_failed_; }
@@ -87,25 +84,31 @@ class Dialogue {
   void handle(const std::string& line, std::stop_token stop) {
     if (const Status valid = check_utf8("the request", line); !valid) return report(valid.error());
     const bool is_command = line.size() > 1 && line[0] == '/' && line[1] >= 'a' && line[1] <= 'z';
+    use(chat_.team());
     if (is_command) return command(line);
-    if (log_ != nullptr) log_->begin(conversation_.id, {line, request_});
+    if (log_ != nullptr) log_->begin(conversation_.id, {line, request_}, team_->members());
     const router::EventSink sink = [this](const router::Event& event) {
       if (log_ != nullptr) log_->on_event(event);
       if (json_) {
-        fmt::print("{}\n", router::to_line(to_json(event, registry_)));
+        fmt::print("{}\n", router::to_line(to_json(event, team_->members())));
         std::fflush(stdout);
       } else {
         view_.on_event(event);
       }
     };
-    has_failed_ |= !chat_.coordinator().handle(conversation_, line, request_, sink, std::move(stop));
+    has_failed_ |= !team_->coordinator().handle(conversation_, line, request_, sink, std::move(stop));
   }
 
  private:
+  void use(std::shared_ptr<router::Team> team) {
+    view_.use(team->members());
+    team_ = std::move(team);
+  }
+
   void report(const Error& error) {
     has_failed_ = true;
     if (json_) {
-      fmt::print("{}\n", router::to_line(to_json(router::ErrorEvent{error}, registry_)));
+      fmt::print("{}\n", router::to_line(to_json(router::ErrorEvent{error}, team_->members())));
     } else {
       view_.note(error.message);
     }
@@ -135,19 +138,20 @@ class Dialogue {
   }
 
   void print_route(const std::string& text) {
-    const router::RouteDecision decision = chat_.coordinator().route(text, conversation_, request_.mode);
+    const router::RouteDecision decision = team_->coordinator().route(text, conversation_, request_.mode);
     if (json_) {
-      fmt::print("{}\n", router::to_line(to_json(decision, registry_)));
+      fmt::print("{}\n", router::to_line(to_json(decision, team_->members())));
     } else {
-      fmt::print("{}: {}\n", registry_.names[index(decision.target)], safe_text(decision.reason));
+      fmt::print("{}: {}\n", team_->members().names[index(decision.target)], safe_text(decision.reason));
     }
   }
 
   void print_models() {
-    for (size_t i = 0; i < registry_.names.size(); ++i) {
+    for (size_t i = 0; i < team_->members().names.size(); ++i) {
       const auto id = router::SpecialistId(i);
-      const router::MemberConfig& member = chat_.registry().member(id);
-      fmt::print("@{:<12} {}{}: {}\n", registry_.names[i], member.cloud ? member.cloud->url : member.model,
+      if (team_->members().is_gone(id)) continue;
+      const router::MemberConfig& member = team_->registry().member(id);
+      fmt::print("@{:<12} {}{}: {}\n", team_->members().names[i], member.cloud ? member.cloud->url : member.model,
                  chat_.residency().is_loaded(id) ? " (in memory)" : "", member.description);
     }
     fmt::print("{} of {} MiB are in use\n", chat_.residency().used_bytes() >> 20,
@@ -157,7 +161,7 @@ class Dialogue {
   router::RoutedChat& chat_;
   router::Conversation conversation_;
   router::RequestOptions request_;
-  const router::RegistrySnapshot& registry_;
+  std::shared_ptr<router::Team> team_;  // of the last request
   ChatView view_;
   bool json_;
   router::ProtocolLog* log_;
@@ -224,10 +228,11 @@ Result<int> chat(const Options& options) {
                                                    .keep_up = [&] { chat->metrics().keep_up(); },
                                                    .folder = router::status_folder()});
   if (!server) fmt::print(stderr, "sain: `sain status` will not see this program: {}\n", server.error().message);
+  chat->watch_packages([](std::string_view line) { fmt::print(stderr, "sain: {}\n", safe_text(line)); });
   std::unique_ptr<router::ProtocolLog> log;
   if (!options.log.empty()) {
     const auto warn = [](const Error& error) { fmt::print(stderr, "sain: {}\n", error.message); };
-    SAIN_ASSIGN_OR_RETURN(log, router::ProtocolLog::create(options.log, chat->registry().snapshot(), warn));
+    SAIN_ASSIGN_OR_RETURN(log, router::ProtocolLog::create(options.log, chat->team()->members(), warn));
   }
   Dialogue dialogue(*chat, router::find_mode(options.mode).value_or(router::Mode::kAuto), options.json, log.get());
   if (is_interactive) {

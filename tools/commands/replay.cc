@@ -47,7 +47,8 @@ void wait_for(const LoggedMessage& message, std::chrono::steady_clock::time_poin
 
 Result<int> show(const Options& options) {
   SAIN_ASSIGN_OR_RETURN(const LoggedConversations log, read_log(options.file));
-  ChatView view(log.registry);
+  ChatView view;
+  view.use(log.registry);
   const auto start = std::chrono::steady_clock::now();
   const std::string* conversation = nullptr;
   for (const LoggedMessage& logged : log.messages) {
@@ -165,7 +166,8 @@ Result<int> send_again(const Options& options) {
   SAIN_ASSIGN_OR_RETURN(const LoggedConversations log, read_log(options.file));
   const Interrupt interrupt;
   SAIN_ASSIGN_OR_RETURN(const auto chat, open_routed_chat(options.routed, interrupt.token()));
-  const router::RegistrySnapshot& registry = chat->registry().snapshot();
+  const std::shared_ptr<router::Team> team = chat->team();
+  const router::RegistrySnapshot& registry = team->members();
   router::Conversation conversation;
   std::string logged_id;
   Summary summary;
@@ -173,7 +175,7 @@ Result<int> send_again(const Options& options) {
     if (!logged_id.empty() && request.conversation != logged_id) chat->forget(conversation);
     logged_id = request.conversation;
     Outcome again;
-    const Status answered = chat->coordinator().handle(
+    const Status answered = team->coordinator().handle(
         conversation, request.message.text, request.message.options,
         [&](const router::Event& event) { again.take(event, registry); }, interrupt.token());
     if (interrupt.token().stop_requested()) return kInterrupted;

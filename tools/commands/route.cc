@@ -28,9 +28,9 @@ struct TimedDecision {
   double ms = 0;
 };
 
-TimedDecision decide_timed(router::RoutedChat& chat, std::string_view text) {
+TimedDecision decide_timed(router::Team& team, std::string_view text) {
   const auto start = std::chrono::steady_clock::now();
-  TimedDecision timed{chat.coordinator().route(text), 0};
+  TimedDecision timed{team.coordinator().route(text), 0};
   timed.ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return timed;
 }
@@ -41,8 +41,9 @@ Result<int> route(const Options& options) {
     return make_error(ErrorCode::kInvalidArgument, "TEXT is empty: give the request to route");
   const Interrupt interrupt;
   SAIN_ASSIGN_OR_RETURN(const auto chat, open_routed_chat(options.routed, interrupt.token()));
-  const auto [decision, ms] = decide_timed(*chat, options.text);
-  const router::RegistrySnapshot& registry = chat->registry().snapshot();
+  const std::shared_ptr<router::Team> team = chat->team();
+  const auto [decision, ms] = decide_timed(*team, options.text);
+  const router::RegistrySnapshot& registry = team->members();
   if (options.json) {
     nlohmann::ordered_json json = to_json(decision, registry);
     json["ms"] = ms;
@@ -65,15 +66,19 @@ Result<int> train(const Options& options) {
   const router::TrainingObserver observer = {
       .say = [](std::string_view line) { fmt::print(stderr, "sain: {}\n", line); }, .progress = {}};
   SAIN_RETURN_IF_ERROR(chat->prepare(observer, interrupt.token()));
-  const router::RouteHead& head = chat->classifier().head();
+  const std::shared_ptr<router::Team> team = chat->team();
+  const router::RouteHead& head = team->classifier().head();
   if (options.json) {
-    const nlohmann::ordered_json json = {{"intents", head.n_intents()},        {"features", head.n_features()},
-                                         {"background", head.n_background()},  {"temperature", head.temperature()},
-                                         {"file", chat->head_file().string()}, {"seconds", seconds}};
+    const nlohmann::ordered_json json = {{"intents", head.n_intents()},
+                                         {"features", head.n_features()},
+                                         {"background", head.n_background()},
+                                         {"temperature", head.temperature()},
+                                         {"file", team->classifier().head_file().string()},
+                                         {"seconds", seconds}};
     fmt::print("{}\n", router::to_line(json));
   } else {
     fmt::print("{} intents of {} features in {:.1f} s, temperature {:.2f}: {}\n", head.n_intents(), head.n_features(),
-               seconds, head.temperature(), chat->head_file().string());
+               seconds, head.temperature(), team->classifier().head_file().string());
   }
   return kSuccess;
 }
@@ -130,29 +135,30 @@ nlohmann::ordered_json report_json(const router::RouteReport& report, const rout
           {"confusion", std::move(confusion)}};
 }
 
-Result<std::vector<router::LabelledRequest>> labelled_requests(const Options& options, const router::RoutedChat& chat) {
-  const router::RegistrySnapshot& registry = chat.registry().snapshot();
+Result<std::vector<router::LabelledRequest>> labelled_requests(const Options& options, const router::Team& team) {
+  const router::RegistrySnapshot& registry = team.members();
   if (!options.file.empty()) {
     SAIN_ASSIGN_OR_RETURN(const std::string text, read_text(options.file));
     return router::parse_labelled_requests(text, options.file, registry);
   }
-  const std::string& name = chat.config().routing.evaluation;
+  const std::string& name = team.config().routing.evaluation;
   if (name.empty())
     return make_error(ErrorCode::kInvalidArgument, "{}: names no routing.evaluation: give labelled requests with -f",
-                      chat.config().file);
-  SAIN_ASSIGN_OR_RETURN(const std::string text, router::read_config_file(chat.config(), name));
+                      team.config().file);
+  SAIN_ASSIGN_OR_RETURN(const std::string text, router::read_config_file(team.config(), name));
   return router::parse_labelled_requests(text, name, registry);
 }
 
 Result<int> evaluate(const Options& options) {
   const Interrupt interrupt;
   SAIN_ASSIGN_OR_RETURN(const auto chat, open_routed_chat(options.routed, interrupt.token()));
-  const router::RegistrySnapshot& registry = chat->registry().snapshot();
-  SAIN_ASSIGN_OR_RETURN(const std::vector<router::LabelledRequest> requests, labelled_requests(options, *chat));
+  const std::shared_ptr<router::Team> team = chat->team();
+  const router::RegistrySnapshot& registry = team->members();
+  SAIN_ASSIGN_OR_RETURN(const std::vector<router::LabelledRequest> requests, labelled_requests(options, *team));
   std::vector<router::RoutedRequest> routed;
   for (const router::LabelledRequest& request : requests) {
     if (interrupt.token().stop_requested()) return kInterrupted;
-    auto [decision, ms] = decide_timed(*chat, request.text);
+    auto [decision, ms] = decide_timed(*team, request.text);
     if (decision.probabilities.empty())
       return make_error(ErrorCode::kInvalidArgument, "\"{}\" cannot be classified: {}", request.text, decision.reason);
     routed.push_back({request, std::move(decision), ms});

@@ -12,6 +12,8 @@ void add_routed_options(CLI::App& command, RoutedOptions& options) {
       .add_option("--config", options.config,
                   "The assistant and its specialists (default: ./sain.toml, else the one built in)")
       ->type_name("FILE");
+  command.add_flag("--no-packages", options.without_packages,
+                   "Leave out the specialists that `sain specialists install` has added");
   add_run_options(command, options.run);
 }
 
@@ -37,6 +39,7 @@ Result<std::unique_ptr<router::RoutedChat>> open_routed_chat(const RoutedOptions
   chat_options.threads = options.run.threads;
   chat_options.snapshots = prefix_folder();
   chat_options.retrain = retrain;
+  if (!options.without_packages) chat_options.packages = router::PackageStore::of_user();
   chat_options.stop = std::move(stop);
   chat_options.on_status = [&loading](const router::StatusEvent& event) { loading.show_fraction(event.fraction); };
   chat_options.observer.say = [&loading](std::string_view line) {

@@ -14,7 +14,8 @@
 namespace sain::tools {
 
 struct RoutedOptions {
-  std::string config;  // empty: see find_config()
+  std::string config;             // empty: see find_config()
+  bool without_packages = false;  // of PackageStore::of_user()
   RunOptions run;
   uint32_t context = 0;  // 0: the configuration's
   std::string policy;    // empty: the configuration's, or with --window a stream

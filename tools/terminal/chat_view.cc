@@ -19,8 +19,7 @@ bool can_dim(int fd) {
 
 }  // namespace
 
-ChatView::ChatView(const router::RegistrySnapshot& registry)
-    : registry_(registry), dims_stdout_(can_dim(STDOUT_FILENO)), dims_stderr_(can_dim(STDERR_FILENO)) {}
+ChatView::ChatView() : dims_stdout_(can_dim(STDOUT_FILENO)), dims_stderr_(can_dim(STDERR_FILENO)) {}
 
 void ChatView::on_event(const router::Event& event) {
   std::visit([this](const auto& e) { on(e); }, event);
@@ -137,7 +136,7 @@ std::string ChatView::dim(std::string_view text, bool on_stderr) const {
 }
 
 std::string ChatView::name(router::SpecialistId id) const {
-  return safe_text(id == router::kAssistant ? registry_.assistant_name : registry_.names[index(id)]);
+  return safe_text(id == router::kAssistant ? registry_->assistant_name : registry_->names[index(id)]);
 }
 
 }  // namespace sain::tools

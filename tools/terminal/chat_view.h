@@ -17,7 +17,10 @@ namespace sain::tools {
 /// safe_text().
 class ChatView {
  public:
-  explicit ChatView(const router::RegistrySnapshot& registry);
+  ChatView();
+
+  /// Who the members are in the events that follow; must last as long.
+  void use(const router::RegistrySnapshot& registry) { registry_ = &registry; }
 
   void on_event(const router::Event& event);
 
@@ -40,7 +43,7 @@ class ChatView {
   std::string dim(std::string_view text, bool on_stderr) const;
   std::string name(router::SpecialistId id) const;
 
-  const router::RegistrySnapshot& registry_;
+  const router::RegistrySnapshot* registry_ = nullptr;
   bool dims_stdout_, dims_stderr_;
   std::vector<router::PlanEvent::Step> steps_;
   bool is_answering_ = false;  // the name has been shown

@@ -164,7 +164,9 @@ TEST(ResidencyReport, ShowsModelsAndTheirMemory) {
   const auto lease = residency.acquire(kWriting);
   ASSERT_TRUE(lease) << lease.error().message;
   StatusReport report;
-  add_residency(report, residency, kMembers);
+  RegistrySnapshot members;
+  members.names = kMembers;
+  add_residency(report, residency, members);
   EXPECT_EQ(report.budget_bytes, 1000u);
   ASSERT_EQ(report.models.size(), 2u);
   EXPECT_EQ(report.models[0].state, "absent");

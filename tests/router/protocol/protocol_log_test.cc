@@ -40,7 +40,7 @@ class ProtocolLogTest : public ::testing::Test {
     auto log = ProtocolLog::create(file_, sample_registry(), [](const Error& e) { ADD_FAILURE() << e.message; });
     EXPECT_TRUE(log) << log.error().message;
     for (const char* conversation : {"first", "second"}) {
-      (*log)->begin(conversation, {"Write a loop", {.mode = Mode::kSlow}});
+      (*log)->begin(conversation, {"Write a loop", {.mode = Mode::kSlow}}, sample_registry());
       for (const Event& event : one_request()) (*log)->on_event(event);
     }
     return read_whole_file(file_);
@@ -89,6 +89,39 @@ TEST_F(ProtocolLogTest, WhatWasWrittenIsRead) {
   }
 }
 
+TEST_F(ProtocolLogTest, WhoJoinsLaterIsInAnotherHeader) {
+  {
+    auto log = ProtocolLog::create(file_, sample_registry(), [](const Error& e) { ADD_FAILURE() << e.message; });
+    ASSERT_TRUE(log) << log.error().message;
+    RegistrySnapshot larger = sample_registry();
+    larger.names.push_back("chess");
+    for (const RegistrySnapshot* registry : {&sample_registry(), &std::as_const(larger), &std::as_const(larger)}) {
+      (*log)->begin("talk", {"e4?", {}}, *registry);
+      for (Event event : one_request()) {
+        if (auto* route = std::get_if<RouteEvent>(&event))
+          route->decision.probabilities.resize(registry->names.size(), 0.0);
+        (*log)->on_event(event);
+      }
+    }
+  }
+  std::vector<std::string> lines = lines_of(read_whole_file(file_));
+  const size_t n = 1 + one_request().size();
+  ASSERT_EQ(lines.size(), 3 * n + 2) << "a header, a request, a header, two requests";
+  const auto log = read_protocol_log(file_);
+  ASSERT_TRUE(log) << log.error().message;
+  EXPECT_EQ(log->registry.names.back(), "chess");
+  EXPECT_EQ(log->messages.size(), 3 * n);
+
+  // Not within a request, and nobody may be missing from it.
+  std::vector<std::string> damaged = lines;
+  std::swap(damaged[n], damaged[n + 1]);
+  EXPECT_THAT(parse_protocol_log(text_of(damaged), "t").error().message, HasSubstr("protocol: may not come before"));
+  damaged = lines;
+  damaged[n + 1] = damaged[0].substr(0, damaged[0].find("\"members\"")) +
+                   R"("members":["assistant"],"assistant":"Ada","started":"2026-01-01T00:00:00Z"})";
+  EXPECT_THAT(parse_protocol_log(text_of(damaged), "t").error().message, HasSubstr("members: expected"));
+}
+
 TEST_F(ProtocolLogTest, ItsOwnerAloneCanReadItAndNothingIsOverwritten) {
   const std::string written = write_two();
   struct stat status = {};
@@ -114,7 +147,7 @@ TEST_F(ProtocolLogTest, AFullDiskEndsTheLogWithOneWarning) {
     const auto log = ProtocolLog::create(file_, sample_registry(), [&](const Error&) { ++n_warnings; });
     if (!log) _exit(3);
     for (int i = 0; i < 10; ++i) {
-      (*log)->begin("only", {"Write a loop", {}});
+      (*log)->begin("only", {"Write a loop", {}}, sample_registry());
       for (const Event& event : one_request()) (*log)->on_event(event);
     }
     _exit(n_warnings == 1 ? 0 : 1);

@@ -27,8 +27,8 @@ struct ProcessResult {
 
 struct SubprocessOptions {
   std::string input = {};  // what the program reads from stdin
-  // Added to this process's own. A tuning file of whoever runs the tests does not count: SAIN_TUNING is "off" unless
-  // this says otherwise.
+  // Added to this process's own. What whoever runs the tests has tuned or installed does not count, unless this says
+  // otherwise: SAIN_TUNING is "off", SAIN_DATA nowhere.
   std::vector<std::pair<std::string, std::string>> environment = {};
 };
 
@@ -111,6 +111,7 @@ class Subprocess {
       values.emplace(own.substr(0, equals), own.substr(equals + 1));
     }
     values["SAIN_TUNING"] = "off";
+    values["SAIN_DATA"] = "/nonexistent";
     for (const auto& [name, value] : additions) values[name] = value;
     std::vector<std::string> merged;
     for (const auto& [name, value] : values) merged.push_back(name + "=" + value);

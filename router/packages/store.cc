@@ -82,8 +82,9 @@ Status check_signature(const fs::path& source, const std::vector<fs::path>& trus
 /// What the manifest names, from the checksums.
 Result<Checksums> checksums_of(const PackageManifest& manifest, const fs::path& folder) {
   const fs::path file = folder / kChecksumsName;
-  SAIN_ASSIGN_OR_RETURN(const std::string text, read_text_file(file));
-  SAIN_ASSIGN_OR_RETURN(const Checksums all, parse_checksums(text, file.string()));
+  const auto text = read_text_file(file);
+  if (!text) return make_error(text.error().code, "{}; `sain specialists seal` writes it", text.error().message);
+  SAIN_ASSIGN_OR_RETURN(const Checksums all, parse_checksums(*text, file.string()));
   Checksums named;
   for (const std::string& name : manifest.files) {
     const auto found = all.find(name);

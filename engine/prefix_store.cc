@@ -42,9 +42,10 @@ std::string short_hash(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-PrefixKey PrefixKey::of(const ModelIdentity& model, bool is_exact, const KvLayout& layout) {
-  const std::string text = fmt::format("{} {} {} {} {} {}", model.fingerprint, model.bytes, model.modified, is_exact,
-                                       static_cast<int>(layout.type), layout.layers.size());
+PrefixKey PrefixKey::of(const ModelIdentity& model, bool is_exact, const KvLayout& layout, std::string_view adapter) {
+  const std::string text =
+      fmt::format("{} {} {} {} {} {}{}{}", model.fingerprint, model.bytes, model.modified, is_exact,
+                  static_cast<int>(layout.type), layout.layers.size(), adapter.empty() ? "" : " ", adapter);
   return {short_hash(std::as_bytes(std::span(text))), layout.of_prefix()};
 }
 

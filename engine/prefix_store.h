@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/kv_prefix.h"
@@ -17,12 +18,13 @@
 
 namespace sain::engine {
 
-/// Whose rows they are: of which model and computed how, and what they look like.
+/// Whose rows they are: of which model and adapter, computed how, and what they look like.
 struct PrefixKey {
   std::string id;   // hexadecimal digits
   KvLayout layout;  // see KvLayout::of_prefix
 
-  static PrefixKey of(const ModelIdentity& model, bool is_exact, const KvLayout& layout);
+  /// `adapter`: an Adapter::id(), or empty without one.
+  static PrefixKey of(const ModelIdentity& model, bool is_exact, const KvLayout& layout, std::string_view adapter = {});
 };
 
 struct PrefixStoreOptions {

@@ -205,6 +205,11 @@ Result<Session> Session::create(const Model& model, ThreadPool& pool, const Sess
                       options.context_length);
   }
   SAIN_RETURN_IF_ERROR(check_tuning(options.tuning));
+  const Adapter* adapter = options.adapter.get();
+  if (adapter != nullptr && !adapter->fits(model.weights())) {
+    return make_error(ErrorCode::kInvalidArgument, "adapter: expected one of {}, found one of another model",
+                      model.file().path().string());
+  }
   const bool is_stream = options.policy == ContextPolicy::kStream;
   if (is_stream && options.n_sinks >= options.context_length) {
     return make_error(ErrorCode::kInvalidArgument, "sinks: expected fewer than the context's {} tokens, found {}",
@@ -213,7 +218,7 @@ Result<Session> Session::create(const Model& model, ThreadPool& pool, const Sess
   const cpu::Arithmetic arithmetic =
       options.precision == Precision::kExact ? cpu::Arithmetic::kF32 : cpu::Arithmetic::kInt8;
   try {
-    SAIN_ASSIGN_OR_RETURN(cpu::Forward forward, cpu::Forward::create(model, pool, arithmetic, options.tuning));
+    SAIN_ASSIGN_OR_RETURN(cpu::Forward forward, cpu::Forward::create(model, pool, arithmetic, options.tuning, adapter));
     const uint64_t max_length = is_stream ? KvCacheOptions::kEndless : options.context_length;
     const KvRule rule =
         is_stream ? KvRule{.window = options.context_length - options.n_sinks, .n_sinks = options.n_sinks} : KvRule();
@@ -229,7 +234,8 @@ Result<Session> Session::create(const Model& model, ThreadPool& pool, const Sess
     state->batch.reserve(state->forward.max_batch());
     if (options.prefixes != nullptr) {
       const bool is_exact = options.precision == Precision::kExact;
-      state->prefix_key = PrefixKey::of(ModelIdentity::of(model.file()), is_exact, state->cache.layout());
+      state->prefix_key = PrefixKey::of(ModelIdentity::of(model.file()), is_exact, state->cache.layout(),
+                                        adapter != nullptr ? adapter->id() : "");
     }
     return Session(std::move(state));
   } catch (const std::bad_alloc&) {

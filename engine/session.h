@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/adapter.h"
 #include "engine/kv_cache.h"
 #include "engine/model.h"
 #include "engine/prefix_store.h"
@@ -46,7 +47,8 @@ struct SessionOptions {
   std::optional<KvType> kv_type = {};  // default: by precision
   ContextPolicy policy = ContextPolicy::kStop;
   uint32_t n_sinks = 4;  // kStream: of the context; the rest is the window. 0: none, which few models bear
-  std::shared_ptr<PrefixStore> prefixes = {};  // shared with other sessions, of any models; may be empty
+  std::shared_ptr<PrefixStore> prefixes = {};   // shared with other sessions, of any models; may be empty
+  std::shared_ptr<const Adapter> adapter = {};  // of the model, in use by any number of sessions; may be empty
 
   KvType kv() const { return kv_type.value_or(precision == Precision::kExact ? KvType::kF32 : KvType::kF16); }
 };
@@ -93,7 +95,8 @@ class TokenSink {
 /// several threads may share a pool: they take turns, layer by layer.
 class Session {
  public:
-  /// Takes all its memory here. Errors: kInvalidArgument (context length, sinks, tuning), kResourceExhausted.
+  /// Takes all its memory here. Errors: kInvalidArgument (context length, sinks, tuning, an adapter of another model),
+  /// kResourceExhausted.
   static Result<Session> create(const Model& model, ThreadPool& pool, const SessionOptions& options = {});
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;

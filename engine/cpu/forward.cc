@@ -57,20 +57,22 @@ size_t prefill_batch(const ModelConfig& config, const Tuning& tuning) {
   return std::clamp<size_t>((size_t{tuning.activation_mib} << 20) / token_bytes / 48 * 48, 96, 480);
 }
 
-Forward::Forward(const Model& model, ThreadPool& pool)
+Forward::Forward(const Model& model, ThreadPool& pool, const Adapter* adapter)
     : model_(&model),
+      adapter_(adapter),
       pool_(&pool),
       rope_global_(model.config().rope, RopeKind::kGlobal, model.weights().rope_factors),
       rope_local_(model.config().rope, RopeKind::kLocal, {}),
       centers_(model) {}
 
-Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic arithmetic, const Tuning& tuning) {
+Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic arithmetic, const Tuning& tuning,
+                                const Adapter* adapter) {
   const ModelConfig& config = model.config();
-  Forward forward(model, pool);
+  Forward forward(model, pool, adapter);
   const size_t longest_row = std::max({config.d_model, config.q_dim(), config.d_ff});
   const size_t max_batch = prefill_batch(config, tuning);
-  SAIN_ASSIGN_OR_RETURN(forward.matmul_,
-                        Matmul::create(model.kernels(), pool, arithmetic, longest_row, max_batch, tuning));
+  SAIN_ASSIGN_OR_RETURN(forward.matmul_, Matmul::create(model.kernels(), pool, arithmetic, longest_row, max_batch,
+                                                        tuning, adapter != nullptr ? adapter->max_rank() : 0));
   model.weights().for_each_matrix([&](const WeightMatrix& w) {
     forward.alike_batch_ = std::min(forward.alike_batch_, forward.matmul_.alike_rows(w));
   });
@@ -141,7 +143,7 @@ MatrixView<float> Forward::logits(size_t first, size_t count) {
   const MatrixView<float> normed(normed_.row(first), count, normed_.cols);
   const MatrixView<float> out(logits_.data, count, logits_.cols);
   norm(rows, weights.output_norm, normed);
-  matmul_({{{&weights.output, nullptr, out}}}, normed);
+  matmul_({{{&weights.output, nullptr, out, adapter_ != nullptr ? &adapter_->weights().output : nullptr}}}, normed);
   if (cap != 0) {
     for (size_t t = 0; t < count; ++t) {
       for (size_t i = 0; i < out.cols; ++i) out.row(t)[i] = cap * std::tanh(out.row(t)[i] / cap);
@@ -163,8 +165,17 @@ void Forward::embed(std::span<const Token> tokens) {
     } else {
       model_->kernels().dequantize[embedding.dtype](embedding.row(row), x_.row(t), x_.cols);
     }
-    if (scale != 1) model_->kernels().elementwise.scale(scale, x_.row(t), x_.cols);
   }
+  if (adapter_ != nullptr && adapter_->weights().token_embedding) {
+    matmul_.add_rows(adapter_->weights().token_embedding, tokens, batch(x_));
+  }
+  if (scale == 1) return;
+  for (size_t t = 0; t < n_; ++t) model_->kernels().elementwise.scale(scale, x_.row(t), x_.cols);
+}
+
+const LayerAdapter& Forward::adapter_of(uint32_t layer) const {
+  static constexpr LayerAdapter kNone;
+  return adapter_ != nullptr ? adapter_->weights().layers[layer] : kNone;
 }
 
 void Forward::fill_angles(const KvCache& cache) {
@@ -179,26 +190,30 @@ void Forward::fill_angles(const KvCache& cache) {
 
 void Forward::attention_block(uint32_t layer, KvCache& cache) {
   const LayerWeights& w = model_->weights().layers[layer];
+  const LayerAdapter& a = adapter_of(layer);
   norm(batch(x_), w.attention_norm, batch(normed_));
-  matmul_({{{&w.q, &w.q_bias, batch(q_)}, {&w.k, &w.k_bias, batch(k_)}, {&w.v, &w.v_bias, batch(v_)}}}, batch(normed_));
+  matmul_(
+      {{{&w.q, &w.q_bias, batch(q_), &a.q}, {&w.k, &w.k_bias, batch(k_), &a.k}, {&w.v, &w.v_bias, batch(v_), &a.v}}},
+      batch(normed_));
   const KeyCenters* centers = is_quantized(cache.type()) && centers_.set_layer(layer) ? &centers_ : nullptr;
   append_to_cache(layer, cache, centers);
   attend(layer, cache, centers);
-  matmul_({{{&w.attention_output, &w.attention_output_bias, batch(delta_)}}}, batch(attended_));
+  matmul_({{{&w.attention_output, &w.attention_output_bias, batch(delta_), &a.attention_output}}}, batch(attended_));
   add_residual(batch(delta_), w.post_attention_norm);
 }
 
 void Forward::ffn_block(uint32_t layer) {
   const LayerWeights& w = model_->weights().layers[layer];
+  const LayerAdapter& a = adapter_of(layer);
   const kernels::KernelSet& kernels = model_->kernels();
   const kernels::GatedActivation activate =
       model_->config().activation == Activation::kSilu ? kernels.swiglu : kernels.geglu;
   norm(batch(x_), w.ffn_norm, batch(normed_));
-  matmul_({{{&w.gate, &w.gate_bias, batch(gate_)}, {&w.up, &w.up_bias, batch(up_)}}}, batch(normed_));
+  matmul_({{{&w.gate, &w.gate_bias, batch(gate_), &a.gate}, {&w.up, &w.up_bias, batch(up_), &a.up}}}, batch(normed_));
   pool_->parallel_for(n_, 1, [&](unsigned, size_t begin, size_t end) {
     for (size_t t = begin; t < end; ++t) activate(gate_.row(t), up_.row(t), gate_.row(t), gate_.cols);
   });
-  matmul_({{{&w.down, &w.down_bias, batch(delta_)}}}, batch(gate_));
+  matmul_({{{&w.down, &w.down_bias, batch(delta_), &a.down}}}, batch(gate_));
   add_residual(batch(delta_), w.post_ffn_norm);
 }
 

@@ -6,6 +6,7 @@
 #include <stop_token>
 #include <vector>
 
+#include "engine/adapter.h"
 #include "engine/aligned_buffer.h"
 #include "engine/cpu/key_centers.h"
 #include "engine/cpu/matmul.h"
@@ -28,7 +29,9 @@ class Forward {
  public:
   static constexpr size_t kMaxLogits = 64;  // rows a logits()
 
-  static Result<Forward> create(const Model& model, ThreadPool& pool, Arithmetic arithmetic, const Tuning& tuning = {});
+  /// `adapter`, if there is one, fits the model and outlives it.
+  static Result<Forward> create(const Model& model, ThreadPool& pool, Arithmetic arithmetic, const Tuning& tuning = {},
+                                const Adapter* adapter = nullptr);
 
   /// Tokens that a run() takes at most: at least kMaxLogits, more for small models.
   size_t max_batch() const { return x_.rows; }
@@ -50,7 +53,8 @@ class Forward {
   MatrixView<float> logits(size_t first, size_t count);
 
  private:
-  Forward(const Model& model, ThreadPool& pool);
+  Forward(const Model& model, ThreadPool& pool, const Adapter* adapter);
+  const LayerAdapter& adapter_of(uint32_t layer) const;
   void embed(std::span<const formats::Token> tokens);
   void fill_angles(const KvCache& cache);
   void attention_block(uint32_t layer, KvCache& cache);
@@ -66,6 +70,7 @@ class Forward {
   MatrixView<float> batch(const MatrixView<float>& whole) const { return {whole.data, n_, whole.cols, whole.stride}; }
 
   const Model* model_;
+  const Adapter* adapter_;  // or nullptr
   ThreadPool* pool_;
   Matmul matmul_;
   RopeTable rope_global_, rope_local_;

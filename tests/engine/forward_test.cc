@@ -12,6 +12,7 @@
 #include "engine/session.h"
 #include "tests/support/random_blocks.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_adapter.h"
 #include "tests/support/tiny_model.h"
 
 // Sanitizers bring operators of their own, which know what came from where.
@@ -64,10 +65,16 @@ class ForwardTest : public ::testing::Test {
     ASSERT_TRUE(loaded) << loaded.error().message;
     model_.emplace(*std::move(loaded));
     ASSERT_NE(model_->weights().output.packed, nullptr);
+    testing::TinyAdapter adapter;
+    adapter.add_layers(tiny, 5);
+    for (const char* name : {"token_embd.weight", "output.weight"}) adapter.add(tiny, name, 3);
+    auto adapted = Adapter::load(adapter.write(folder_ / "adapter.gguf"), *model_);
+    ASSERT_TRUE(adapted) << adapted.error().message;
+    adapter_ = *std::move(adapted);
   }
 
-  Forward forward(Arithmetic arithmetic = Arithmetic::kInt8) {
-    auto made = Forward::create(*model_, pool_, arithmetic);
+  Forward forward(Arithmetic arithmetic = Arithmetic::kInt8, const Adapter* adapter = nullptr) {
+    auto made = Forward::create(*model_, pool_, arithmetic, {}, adapter);
     EXPECT_TRUE(made) << made.error().message;
     return *std::move(made);
   }
@@ -85,23 +92,25 @@ class ForwardTest : public ::testing::Test {
 
   testing::TemporaryFolder folder_;
   std::optional<Model> model_;
+  std::shared_ptr<const Adapter> adapter_;
   ThreadPool pool_;
 };
 
 #ifndef SAIN_SANITIZED
-TEST_F(ForwardTest, DecodeAllocatesNothing) {
-  Forward f = forward();
-  KvCache c = cache();
-  f.run(std::vector<Token>{5, 6, 7, 8, 9}, c, TinyModel::kLayers);
-  f.logits(4, 1);
-  const std::vector<Token> token = {10};
-  const size_t before = n_allocations;
-  for (int i = 0; i < 20; ++i) {
-    f.run(token, c, TinyModel::kLayers);
-    f.logits(0, 1);
+TEST_F(ForwardTest, NothingIsAllocated) {
+  for (const Adapter* adapter : {static_cast<const Adapter*>(nullptr), adapter_.get()}) {
+    Forward f = forward(Arithmetic::kInt8, adapter);
+    KvCache c = cache();
+    const std::vector<Token> prompt(60, 7), token = {10};
+    const size_t before = n_allocations;
+    f.run(prompt, c, TinyModel::kLayers);
+    for (int i = 0; i < 20; ++i) {
+      f.run(token, c, TinyModel::kLayers);
+      f.logits(0, 1);
+    }
+    EXPECT_EQ(n_allocations, before);
+    EXPECT_GT(before, 0u);  // or they are not counted
   }
-  EXPECT_EQ(n_allocations, before);
-  EXPECT_GT(before, 0u);  // or they are not counted
 }
 
 // Past the window, so that every token forgets one.
@@ -139,22 +148,24 @@ TEST_F(ForwardTest, ManyTokensAtOnceEqualOneByOne) {
 // Past 256 positions, where attention is divided into parts.
 TEST_F(ForwardTest, AFewTokensGetTheBitsThatEachGetsAlone) {
   for (const Arithmetic arithmetic : {Arithmetic::kInt8, Arithmetic::kF32}) {
-    Forward f = forward(arithmetic);
-    ASSERT_GT(f.alike_batch(), 1u);
-    KvCache together = cache(), apart = cache();
-    std::vector<Token> tokens(300);
-    for (size_t t = 0; t < tokens.size(); ++t) tokens[t] = static_cast<Token>(2 + t * 7 % 90);
-    for (size_t n = 1; together.length() + n <= tokens.size(); n = n % f.alike_batch() + 1) {
-      const std::span<const Token> batch = std::span(tokens).subspan(together.length(), n);
-      f.run(batch, together, TinyModel::kLayers);
-      const std::vector<float> found = copy(f.logits(0, n));
-      std::vector<float> expected;
-      for (const Token token : batch) {
-        f.run({&token, 1}, apart, TinyModel::kLayers);
-        const std::vector<float> alone = copy(f.logits(0, 1));
-        expected.insert(expected.end(), alone.begin(), alone.end());
+    for (const Adapter* adapter : {static_cast<const Adapter*>(nullptr), adapter_.get()}) {
+      Forward f = forward(arithmetic, adapter);
+      ASSERT_GT(f.alike_batch(), 1u);
+      KvCache together = cache(), apart = cache();
+      std::vector<Token> tokens(300);
+      for (size_t t = 0; t < tokens.size(); ++t) tokens[t] = static_cast<Token>(2 + t * 7 % 90);
+      for (size_t n = 1; together.length() + n <= tokens.size(); n = n % f.alike_batch() + 1) {
+        const std::span<const Token> batch = std::span(tokens).subspan(together.length(), n);
+        f.run(batch, together, TinyModel::kLayers);
+        const std::vector<float> found = copy(f.logits(0, n));
+        std::vector<float> expected;
+        for (const Token token : batch) {
+          f.run({&token, 1}, apart, TinyModel::kLayers);
+          const std::vector<float> alone = copy(f.logits(0, 1));
+          expected.insert(expected.end(), alone.begin(), alone.end());
+        }
+        ASSERT_EQ(found, expected) << n << " tokens up to " << together.length();
       }
-      ASSERT_EQ(found, expected) << n << " tokens up to " << together.length();
     }
   }
 }

@@ -1,4 +1,5 @@
 // `sain run` on real weights, as a script or a person meets it.
+#include "tests/support/temporary_folder.h"
 #include "tests/tools/program.h"
 
 namespace sain::test {
@@ -85,7 +86,8 @@ TEST_F(RunCommand, JsonHasEveryFieldOfTheContract) {
   EXPECT_THAT(keys(answer["timings"]),
               ::testing::UnorderedElementsAre("load_ms", "first_token_ms", "reused_tokens", "prefill_tokens",
                                               "prefill_ms", "decode_tokens", "decode_ms", "decode_passes"));
-  EXPECT_THAT(keys(answer["memory"]), ::testing::UnorderedElementsAre("peak_rss_bytes", "kv_bytes", "weights_bytes"));
+  EXPECT_THAT(keys(answer["memory"]),
+              ::testing::UnorderedElementsAre("peak_rss_bytes", "kv_bytes", "weights_bytes", "adapter_bytes"));
   EXPECT_EQ(answer["timings"]["prefill_tokens"], answer["prompt_tokens"].size());
   EXPECT_EQ(answer["tokens"].size(), 3u);
   EXPECT_GT(answer["timings"]["load_ms"].get<double>(), 0);
@@ -106,6 +108,25 @@ TEST_F(RunCommand, LookupSavesPassesAndChangesNothing) {
   EXPECT_EQ(drafted["tokens"], plain["tokens"]);
   EXPECT_EQ(plain["timings"]["decode_passes"], 99);
   EXPECT_LT(drafted["timings"]["decode_passes"], 60);
+}
+
+// R68: one model, and specialists beside it.
+TEST_F(RunCommand, AnAdapterChangesTheAnswerAsMuchAsItsScaleSays) {
+  const testing::TemporaryFolder folder;
+  const std::string path = (folder / "adapter.gguf").string();
+  ASSERT_EQ(run_sain({"make-model", path, "--adapter-of", kModel, "--rank", "4"}).exit_code, 0);
+  const std::vector<std::string> plain = {"-p", "Name three rivers.", "-n", "40", "--ignore-eos"};
+  const auto adapted = [&](const std::string& scale) {
+    std::vector<std::string> arguments = plain;
+    arguments.insert(arguments.end(), {"--adapter", path, "--adapter-scale", scale});
+    return run_json(arguments);
+  };
+  const json base = run_json(plain), nothing = adapted("0"), whole = adapted("1");
+  EXPECT_EQ(nothing["tokens"], base["tokens"]);
+  EXPECT_NE(whole["tokens"], base["tokens"]);
+  EXPECT_EQ(whole["tokens"].size(), 40u);
+  EXPECT_EQ(base["memory"]["adapter_bytes"], 0);
+  EXPECT_GT(whole["memory"]["adapter_bytes"], 2000000);  // 4 x 305,000 numbers of two bytes
 }
 
 TEST_F(RunCommand, ContextBoundsTheCacheAndTheAnswer) {
@@ -238,6 +259,8 @@ TEST_F(RunCommand, WrongUsageIsExitCodeTwoAndSaysWhy) {
       {{"-p", "a", "--kv", "q5"}, "q5"},
       {{"-p", "a", "--raw", "--system", "x"}, "--raw"},
       {{"-p", "a", "--special"}, "--raw"},
+      {{"-p", "a", "--adapter-scale", "2"}, "--adapter"},
+      {{"-p", "a", "--adapter", "a.gguf", "--adapter-scale", "much"}, "much"},
       {{"-p", "a", "--no-such-option"}, "--no-such-option"},
   };
   for (const auto& c : cases) {
@@ -258,6 +281,8 @@ TEST_F(RunCommand, FailuresAreExitCodeOneAndSayWhy) {
       {{"-f", "/"}, "/"},
       {{"-p", "a", "--device", "vulkan"}, "not available in this build"},
       {{"-p", "a long enough prompt", "--ctx", "4"}, "does not fit"},
+      {{"-p", "a", "--adapter", "/no/such/adapter"}, "/no/such/adapter"},
+      {{"-p", "a", "--adapter", SAIN_SOURCE_DIR "/tests/fuzz/corpus/adapter/valid.gguf"}, "token_embd.weight"},
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(::testing::PrintToString(c.arguments));

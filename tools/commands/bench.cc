@@ -56,15 +56,17 @@ Result<std::vector<BenchCase>> cases_of(const Options& options, uint32_t largest
 }
 
 Result<BenchRow> measure(const BenchCase& test, const Options& options, const engine::Model& model,
-                         engine::Tuning tuning, const BenchOptions& bench_options) {
+                         const std::shared_ptr<const engine::Adapter>& adapter, engine::Tuning tuning,
+                         const BenchOptions& bench_options) {
   tuning.n_threads = test.n_threads;
   engine::ThreadPool pool(tuning);
   if (pool.n_threads() != test.n_threads) {
     return make_error(ErrorCode::kResourceExhausted, "-t {}: the system gives {} threads", test.n_threads,
                       pool.n_threads());
   }
-  SAIN_ASSIGN_OR_RETURN(engine::Session session,
-                        engine::Session::create(model, pool, options.run.session(test.context_length(), tuning)));
+  engine::SessionOptions session_options = options.run.session(test.context_length(), tuning);
+  session_options.adapter = adapter;
+  SAIN_ASSIGN_OR_RETURN(engine::Session session, engine::Session::create(model, pool, session_options));
   SAIN_ASSIGN_OR_RETURN(const BenchSpeed speed, measure_speed(session, test, bench_options));
   return BenchRow{.test = test, .tuning = tuning, .speed = speed, .rss_bytes = router::peak_rss_bytes()};
 }
@@ -91,6 +93,7 @@ Status bench(Options options) {
   SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded,
                         load_model(options.model, options.run.packing(), tuning.isa, interrupt.token()));
   const engine::Model& model = *loaded.model;
+  SAIN_ASSIGN_OR_RETURN(const std::shared_ptr<const engine::Adapter> adapter, options.run.load_adapter(model));
   SAIN_ASSIGN_OR_RETURN(const std::vector<BenchCase> cases, cases_of(options, model.config().context_length));
 
   std::vector<BenchRow> rows;
@@ -101,7 +104,7 @@ Status bench(Options options) {
                           fmt::format("row {} of {}", rows.size() + 1, cases.size()));
       }};
   for (const BenchCase& test : cases) {
-    SAIN_ASSIGN_OR_RETURN(BenchRow row, measure(test, options, model, tuning, bench_options));
+    SAIN_ASSIGN_OR_RETURN(BenchRow row, measure(test, options, model, adapter, tuning, bench_options));
     rows.push_back(row);
   }
   SAIN_RETURN_IF_ERROR(measure_machines(rows, model.kernels().isa, interrupt.token()));
@@ -152,6 +155,7 @@ void add_bench_command(CLI::App& app, int& exit_code) {
                     "Print one JSON object, or an array of them where there are several rows: prefill_tps, decode_tps, "
                     "mixed_tps (each median, min, max), bandwidth_gbs, bandwidth_measured_gbs, rss_bytes, ...");
   add_stream_options(*command, options->run, nullptr);
+  add_adapter_options(*command, options->run);
   add_backend_options(*command, options->run);
   command->footer(
       "Lists of -p, -n, -t and --depth are a sweep: a row for each combination.\n"

@@ -47,7 +47,9 @@ std::function<void(size_t, size_t)> shown_on(ProgressBar& bar) {
 
 Result<engine::Session> make_session(const Options& options, const RunOptions& run, const engine::Tuning& tuning,
                                      const engine::Model& model, engine::ThreadPool& pool) {
-  return engine::Session::create(model, pool, run.session(options.context, tuning));
+  engine::SessionOptions session = run.session(options.context, tuning);
+  SAIN_ASSIGN_OR_RETURN(session.adapter, run.load_adapter(model));
+  return engine::Session::create(model, pool, session);
 }
 
 Status eval_ppl(const Options& options) {
@@ -94,6 +96,7 @@ Status eval_kld(const Options& options) {
   exact.exact = true;
   exact.kv.clear();
   exact.window = 0;
+  exact.adapter.clear();
   const engine::Tuning tuning = options.run.tuning();
   SAIN_ASSIGN_OR_RETURN(const LoadedModel reference,
                         load_model(options.reference, exact.packing(), tuning.isa, interrupt.token()));
@@ -205,6 +208,7 @@ void add_common(CLI::App& command, Options& options) {
       ->type_name("N");
   command.add_flag("--json", options.json, "Print one JSON object");
   add_stream_options(command, options.run, nullptr);
+  add_adapter_options(command, options.run);
   add_run_options(command, options.run);
 }
 

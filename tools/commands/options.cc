@@ -70,6 +70,11 @@ engine::SessionOptions RunOptions::session(uint32_t context_length, const engine
   return options;
 }
 
+Result<std::shared_ptr<const engine::Adapter>> RunOptions::load_adapter(const engine::Model& model) const {
+  if (adapter.empty()) return nullptr;
+  return engine::Adapter::load(adapter, model, adapter_scale);
+}
+
 void add_run_options(CLI::App& command, RunOptions& options) {
   command
       .add_option("-t,--threads", options.threads,
@@ -103,6 +108,16 @@ CLI::Option* add_stream_options(CLI::App& command, RunOptions& options, CLI::Opt
       ->type_name("N")
       ->needs(window);
   return window;
+}
+
+void add_adapter_options(CLI::App& command, RunOptions& options) {
+  CLI::Option* adapter = command.add_option("--adapter", options.adapter,
+                                            "A LoRA adapter of the model, a GGUF file: added to its weights");
+  adapter->type_name("FILE");
+  command.add_option("--adapter-scale", options.adapter_scale, "How much of it: 1 as it was trained, 0 nothing")
+      ->capture_default_str()
+      ->type_name("X")
+      ->needs(adapter);
 }
 
 std::filesystem::path prefix_folder() {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/adapter.h"
 #include "engine/model.h"
 #include "engine/sampler.h"
 #include "engine/session.h"
@@ -34,6 +35,8 @@ struct RunOptions {
   bool no_sidecar = false;
   uint32_t sinks = 4;
   uint32_t window = 0;  // 0: no stream
+  std::string adapter;  // a file; empty: none
+  float adapter_scale = 1;
 
   /// Errors: kUnsupported for what this build cannot do; kInvalidArgument for what no build could.
   Status check() const;
@@ -46,6 +49,9 @@ struct RunOptions {
     if (exact) return engine::Packing::kNone;
     return no_sidecar ? engine::Packing::kMemory : engine::Packing::kSidecar;
   }
+
+  /// That of --adapter; null without it.
+  Result<std::shared_ptr<const engine::Adapter>> load_adapter(const engine::Model& model) const;
 
   /// What `sain tune` found for this machine, else the defaults; -t stands above it. A file that cannot be used is a
   /// warning on stderr.
@@ -61,6 +67,9 @@ void add_backend_options(CLI::App& command, RunOptions& options);
 /// --sinks, --window; returns the latter. `context`: the option that says how long the context is, which they do too;
 /// or nullptr.
 CLI::Option* add_stream_options(CLI::App& command, RunOptions& options, CLI::Option* context);
+
+/// --adapter, --adapter-scale.
+void add_adapter_options(CLI::App& command, RunOptions& options);
 
 /// Where snapshots of prefixes are kept, in the cache folder.
 std::filesystem::path prefix_folder();

@@ -88,7 +88,7 @@ Result<std::vector<Token>> prompt_tokens(const Options& options, const std::stri
 }
 
 void print_json(const engine::Generation& answer, const std::vector<Token>& prompt, uint64_t n_reused, double load_ms,
-                const engine::Session& session) {
+                const engine::Session& session, uint64_t adapter_bytes) {
   const engine::Timings& timings = answer.timings;
   const nlohmann::ordered_json json = {
       {"prompt_tokens", prompt},
@@ -107,7 +107,8 @@ void print_json(const engine::Generation& answer, const std::vector<Token>& prom
       {"memory",
        {{"peak_rss_bytes", router::peak_rss_bytes()},
         {"kv_bytes", session.kv_bytes()},
-        {"weights_bytes", session.model().weights_bytes()}}},
+        {"weights_bytes", session.model().weights_bytes()},
+        {"adapter_bytes", adapter_bytes}}},
   };
   fmt::print("{}\n", json.dump());
 }
@@ -131,6 +132,7 @@ Result<int> run(const Options& options) {
   engine::ThreadPool pool(tuning);
   engine::SessionOptions session_options = options.run.session(options.context, tuning);
   if (options.prompt_cache) session_options.prefixes = prefix_store();
+  SAIN_ASSIGN_OR_RETURN(session_options.adapter, options.run.load_adapter(*loaded.model));
   SAIN_ASSIGN_OR_RETURN(engine::Session session, engine::Session::create(*loaded.model, pool, session_options));
   const auto start = std::chrono::steady_clock::now();
   const uint64_t n_reused = session.resume(prompt);
@@ -149,7 +151,9 @@ Result<int> run(const Options& options) {
                        interrupt.token(), sink));
   answer.timings.first_token_ms += resumed.count();
   sink.end_line();
-  if (options.json) print_json(answer, prompt, n_reused, loaded.load_ms, session);
+  const engine::Adapter* adapter = session_options.adapter.get();
+  const uint64_t adapter_bytes = adapter != nullptr ? adapter->bytes() : 0;
+  if (options.json) print_json(answer, prompt, n_reused, loaded.load_ms, session, adapter_bytes);
   SAIN_RETURN_IF_ERROR(finish_output());
   return answer.finish_reason == engine::FinishReason::kCancelled ? kInterrupted : kSuccess;
 }
@@ -194,6 +198,7 @@ void add_run_command(CLI::App& app, int& exit_code) {
   context->check(in_range(1u, 1u << 30))->type_name("N");
   add_stream_options(*command, options->run, context);
   command->add_flag("--json", options->json, "Print one JSON object instead of the text");
+  add_adapter_options(*command, options->run);
   add_run_options(*command, options->run);
   options->sampler.add_to(*command);
   command->footer(

@@ -23,6 +23,11 @@ class RopeTable {
   /// Writes rotary_dim / 2 pairs (cos, sin), times YaRN's magnitude.
   void fill(uint64_t position, float* cos_sin) const;
 
+  /// Radians a position, of each pair.
+  std::span<const double> frequencies() const { return frequencies_; }
+  /// What cos and sin are multiplied by.
+  double magnitude() const { return magnitude_; }
+
   size_t rotary_dim() const { return frequencies_.size() * 2; }
 
  private:

@@ -19,12 +19,13 @@ namespace {
 namespace fs = std::filesystem;
 
 const fs::path kRoot = SAIN_SOURCE_DIR;
-constexpr std::array<std::string_view, 5> kLayers = {"kernels", "formats", "engine", "router",
-                                                     "tools"};  // lowest first
+constexpr std::array<std::string_view, 6> kLayers = {"kernels", "shaders", "formats",
+                                                     "engine",  "router",  "tools"};  // lowest first
 constexpr std::array<std::string_view, 3> kVocabulary = {"kernels/dtype.h", "kernels/blocks.h",
                                                          "kernels/matrix_view.h"};
 constexpr std::array<std::string_view, 9> kIsaFiles = {"avx2.cc", "avx_vnni.cc", "avx512.cc", "neon.cc",     "amx.cc",
                                                        "avx2.h",  "avx512.h",    "neon.h",    "eight_rows.h"};
+const std::set<std::string_view> kExtensions = {".h", ".cc", ".comp", ".glsl"};
 constexpr size_t kMaxLines = 600;
 
 struct Include {
@@ -83,15 +84,14 @@ SourceFile read_source(const fs::path& path) {
   return file;
 }
 
-/// All C++ files below `folders`, sorted by path.
+/// All C++ and GLSL files below `folders`, sorted by path.
 std::vector<SourceFile> read_sources(const std::vector<std::string_view>& folders) {
   std::vector<SourceFile> files;
   for (std::string_view folder : folders) {
     if (!fs::exists(kRoot / folder)) continue;
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(kRoot / folder)) {
       const std::string extension = entry.path().extension().string();
-      if (entry.is_regular_file() && (extension == ".h" || extension == ".cc"))
-        files.push_back(read_source(entry.path()));
+      if (entry.is_regular_file() && kExtensions.contains(extension)) files.push_back(read_source(entry.path()));
     }
   }
   std::ranges::sort(files, {}, &SourceFile::path);
@@ -124,6 +124,13 @@ TEST(Layers, IncludesPointDownwards) {
       EXPECT_LE(to, layer_of(file.path)) << where(file, include) << ", a layer above its own";
       if (top_folder(file.path) == "formats" && top_folder(include.name) == "kernels") {
         EXPECT_TRUE(contains(kVocabulary, include.name)) << where(file, include) << ", which is not vocabulary";
+      }
+      if (top_folder(include.name) == "shaders") {
+        EXPECT_TRUE(top_folder(file.path) == "engine" || top_folder(file.path) == "shaders")
+            << where(file, include) << ", which is the engine's alone";
+      }
+      if (top_folder(file.path) == "shaders") {
+        EXPECT_EQ(top_folder(include.name), "shaders") << where(file, include) << ": a shader sees no C++";
       }
     }
   }

@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
   sain::tools::add_privacy_command(app, exit_code);
   sain::tools::add_status_command(app, exit_code);
   sain::tools::add_doctor_command(app, exit_code);
+  sain::tools::add_devices_command(app, exit_code);
   sain::tools::add_tokenize_command(app, exit_code);
   sain::tools::add_detokenize_command(app, exit_code);
   try {

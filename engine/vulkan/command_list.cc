@@ -1,0 +1,178 @@
+#include "engine/vulkan/command_list.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace sain::engine::vulkan {
+Result<CommandList> CommandList::create(Device& device, const Pipelines& pipelines) {
+  const DeviceApi& api = device.api();
+  CommandList list(device, pipelines);
+  auto pool = typed<VkCommandPoolCreateInfo>(VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO);
+  pool.queueFamilyIndex = device.info().queue_family;
+  SAIN_ASSIGN_OR_RETURN(list.pool_, make_handle<VkCommandPool>(device, api.CreateCommandPool, api.DestroyCommandPool,
+                                                               "vkCreateCommandPool", pool));
+  auto buffer = typed<VkCommandBufferAllocateInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO);
+  buffer.commandPool = list.pool_.get();
+  buffer.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+  buffer.commandBufferCount = 1;
+  SAIN_RETURN_IF_ERROR(
+      device.check(api.AllocateCommandBuffers(device.handle(), &buffer, &list.commands_), "vkAllocateCommandBuffers"));
+  const auto fence = typed<VkFenceCreateInfo>(VK_STRUCTURE_TYPE_FENCE_CREATE_INFO);
+  SAIN_ASSIGN_OR_RETURN(list.fence_,
+                        make_handle<VkFence>(device, api.CreateFence, api.DestroyFence, "vkCreateFence", fence));
+  SAIN_RETURN_IF_ERROR(list.begin());
+  return list;
+}
+
+Status CommandList::begin() {
+  const auto info = typed<VkCommandBufferBeginInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO);
+  return device_->check(device_->api().BeginCommandBuffer(commands_, &info), "vkBeginCommandBuffer");
+}
+
+Status CommandList::dispatch_bytes(VkPipeline pipeline, std::span<const Slice> bindings,
+                                   std::span<const std::byte> parameters, Grid grid) {
+  const DeviceApi& api = device_->api();
+  SAIN_CHECK(bindings.size() <= Pipelines::kBindings);
+  SAIN_ASSIGN_OR_RETURN(VkDescriptorSet set, allocate_set());
+  std::array<VkDescriptorBufferInfo, Pipelines::kBindings> buffers;
+  std::array<VkWriteDescriptorSet, Pipelines::kBindings> writes;
+  for (uint32_t i = 0; i < bindings.size(); ++i) {
+    const Slice& slice = bindings[i];
+    SAIN_CHECK(slice.offset % device_->capabilities().storage_alignment == 0);
+    if (slice.bytes > device_->capabilities().storage_range) {
+      return make_error(ErrorCode::kUnsupported,
+                        "vulkan: {}: {} bytes for one shader's buffer, where at most {} can be", device_->info().name,
+                        slice.bytes, device_->capabilities().storage_range);
+    }
+    buffers[i] = {slice.buffer, slice.offset, slice.bytes};
+    writes[i] = typed<VkWriteDescriptorSet>(VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET);
+    writes[i].dstSet = set;
+    writes[i].dstBinding = i;
+    writes[i].descriptorCount = 1;
+    writes[i].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+    writes[i].pBufferInfo = &buffers[i];
+  }
+  api.UpdateDescriptorSets(device_->handle(), static_cast<uint32_t>(bindings.size()), writes.data(), 0, nullptr);
+  api.CmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
+  api.CmdBindDescriptorSets(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, pipelines_->layout(), 0, 1, &set, 0, nullptr);
+  api.CmdPushConstants(commands_, pipelines_->layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                       static_cast<uint32_t>(parameters.size()), parameters.data());
+  api.CmdDispatch(commands_, grid.x, grid.y, grid.z);
+  return {};
+}
+
+Result<VkDescriptorSet> CommandList::allocate_set() {
+  const DeviceApi& api = device_->api();
+  if (descriptor_pools_.empty() || n_sets_ == kSetsPerPool) {
+    const VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, kSetsPerPool * Pipelines::kBindings};
+    auto info = typed<VkDescriptorPoolCreateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO);
+    info.maxSets = kSetsPerPool;
+    info.poolSizeCount = 1;
+    info.pPoolSizes = &size;
+    SAIN_ASSIGN_OR_RETURN(Handle<VkDescriptorPool> pool,
+                          make_handle<VkDescriptorPool>(*device_, api.CreateDescriptorPool, api.DestroyDescriptorPool,
+                                                        "vkCreateDescriptorPool", info));
+    descriptor_pools_.push_back(std::move(pool));
+    n_sets_ = 0;
+  }
+  const VkDescriptorSetLayout layout = pipelines_->set_layout();
+  auto info = typed<VkDescriptorSetAllocateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO);
+  info.descriptorPool = descriptor_pools_.back().get();
+  info.descriptorSetCount = 1;
+  info.pSetLayouts = &layout;
+  VkDescriptorSet set = VK_NULL_HANDLE;
+  SAIN_RETURN_IF_ERROR(
+      device_->check(api.AllocateDescriptorSets(device_->handle(), &info, &set), "vkAllocateDescriptorSets"));
+  ++n_sets_;
+  return set;
+}
+
+void CommandList::copy(const Slice& from, const Slice& to) {
+  SAIN_CHECK(from.bytes <= to.bytes);
+  const VkBufferCopy region = {from.offset, to.offset, from.bytes};
+  device_->api().CmdCopyBuffer(commands_, from.buffer, to.buffer, 1, &region);
+}
+
+void CommandList::barrier() {
+  constexpr VkPipelineStageFlags kStages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+  auto memory = typed<VkMemoryBarrier>(VK_STRUCTURE_TYPE_MEMORY_BARRIER);
+  memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+  memory.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT |
+                         VK_ACCESS_TRANSFER_WRITE_BIT;
+  device_->api().CmdPipelineBarrier(commands_, kStages, kStages, 0, 1, &memory, 0, nullptr, 0, nullptr);
+}
+
+Status CommandList::finish() {
+  auto memory = typed<VkMemoryBarrier>(VK_STRUCTURE_TYPE_MEMORY_BARRIER);  // so that the host sees what was written
+  memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+  memory.dstAccessMask = VK_ACCESS_HOST_READ_BIT;
+  device_->api().CmdPipelineBarrier(commands_, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+                                    VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &memory, 0, nullptr, 0, nullptr);
+  return device_->check(device_->api().EndCommandBuffer(commands_), "vkEndCommandBuffer");
+}
+
+Status CommandList::run() {
+  const DeviceApi& api = device_->api();
+  const VkFence fence = fence_.get();
+  SAIN_RETURN_IF_ERROR(device_->check(api.ResetFences(device_->handle(), 1, &fence), "vkResetFences"));
+  auto info = typed<VkSubmitInfo>(VK_STRUCTURE_TYPE_SUBMIT_INFO);
+  info.commandBufferCount = 1;
+  info.pCommandBuffers = &commands_;
+  SAIN_RETURN_IF_ERROR(device_->check(api.QueueSubmit(device_->queue(), 1, &info, fence), "vkQueueSubmit"));
+  // For ever: a driver that loses its device says so itself, and what the device still uses must not be freed.
+  return device_->check(api.WaitForFences(device_->handle(), 1, &fence, VK_TRUE, UINT64_MAX), "vkWaitForFences");
+}
+
+Status CommandList::reset() {
+  SAIN_RETURN_IF_ERROR(
+      device_->check(device_->api().ResetCommandPool(device_->handle(), pool_.get(), 0), "vkResetCommandPool"));
+  descriptor_pools_.clear();
+  return begin();
+}
+
+Result<Uploader> Uploader::create(Device& device, const Pipelines& pipelines) {
+  SAIN_ASSIGN_OR_RETURN(CommandList commands, CommandList::create(device, pipelines));
+  Uploader uploader(std::move(commands));
+  uploader.arenas_.emplace_back(device, MemoryKind::kUpload, kStagingBytes);
+  uploader.arenas_.emplace_back(device, MemoryKind::kReadback, kStagingBytes);
+  SAIN_ASSIGN_OR_RETURN(uploader.upload_, uploader.arenas_[0].allocate(kStagingBytes));
+  SAIN_ASSIGN_OR_RETURN(uploader.readback_, uploader.arenas_[1].allocate(kStagingBytes));
+  return uploader;
+}
+
+Status Uploader::write(const Slice& to, std::span<const std::byte> bytes) {
+  SAIN_CHECK(bytes.size() <= to.bytes);
+  if (to.mapped != nullptr) {
+    std::memcpy(to.mapped, bytes.data(), bytes.size());
+    return {};
+  }
+  for (uint64_t at = 0; at < bytes.size(); at += kStagingBytes) {
+    const uint64_t n = std::min<uint64_t>(bytes.size() - at, kStagingBytes);
+    std::memcpy(upload_.mapped, bytes.data() + at, n);
+    SAIN_RETURN_IF_ERROR(copy(upload_.part(0, n), to.part(at, n)));
+  }
+  return {};
+}
+
+Status Uploader::read(const Slice& from, std::span<std::byte> bytes) {
+  SAIN_CHECK(bytes.size() <= from.bytes);
+  if (from.mapped != nullptr) {
+    std::memcpy(bytes.data(), from.mapped, bytes.size());
+    return {};
+  }
+  for (uint64_t at = 0; at < bytes.size(); at += kStagingBytes) {
+    const uint64_t n = std::min<uint64_t>(bytes.size() - at, kStagingBytes);
+    SAIN_RETURN_IF_ERROR(copy(from.part(at, n), readback_.part(0, n)));
+    std::memcpy(bytes.data() + at, readback_.mapped, n);
+  }
+  return {};
+}
+
+Status Uploader::copy(const Slice& from, const Slice& to) {
+  SAIN_RETURN_IF_ERROR(commands_.reset());
+  commands_.copy(from, to);
+  SAIN_RETURN_IF_ERROR(commands_.finish());
+  return commands_.run();
+}
+
+}  // namespace sain::engine::vulkan

@@ -1,0 +1,91 @@
+// Work for a device, recorded once and run any number of times.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <vector>
+
+#include "engine/vulkan/memory.h"
+#include "engine/vulkan/pipeline.h"
+
+namespace sain::engine::vulkan {
+
+/// Workgroups along x, y and z.
+struct Grid {
+  uint32_t x = 1, y = 1, z = 1;
+};
+
+/// Owns a command buffer and the descriptors in it. Everything recorded runs in order only where a barrier() says so.
+class CommandList {
+ public:
+  /// Errors: what Vulkan says.
+  static Result<CommandList> create(Device& device, const Pipelines& pipelines);
+
+  /// Runs `pipeline` over `grid`. The i-th slice becomes binding i; each is within the device's storage_range.
+  /// `parameters` is a struct of shaders/interface.h.
+  template <class Parameters>
+  Status dispatch(VkPipeline pipeline, std::initializer_list<Slice> bindings, const Parameters& parameters, Grid grid) {
+    static_assert(sizeof(Parameters) <= Pipelines::kPushBytes);
+    return dispatch_bytes(pipeline, bindings, std::as_bytes(std::span(&parameters, 1)), grid);
+  }
+
+  /// Copies from.bytes; `to` has as many at least.
+  void copy(const Slice& from, const Slice& to);
+
+  /// What comes later sees what has been written so far by shaders and copies, and overwrites nothing that they still
+  /// read.
+  void barrier();
+
+  /// Ends the recording: run() from here on.
+  Status finish();
+
+  /// Runs all of it and waits until it is done. Errors: kIo where the device is lost.
+  Status run();
+
+  /// Begins anew: what was recorded is forgotten.
+  Status reset();
+
+ private:
+  static constexpr uint32_t kSetsPerPool = 256;
+
+  CommandList(Device& device, const Pipelines& pipelines) : device_(&device), pipelines_(&pipelines) {}
+  Status begin();
+  Status dispatch_bytes(VkPipeline pipeline, std::span<const Slice> bindings, std::span<const std::byte> parameters,
+                        Grid grid);
+  Result<VkDescriptorSet> allocate_set();
+
+  Device* device_;
+  const Pipelines* pipelines_;
+  Handle<VkCommandPool> pool_;
+  VkCommandBuffer commands_ = VK_NULL_HANDLE;  // of pool_
+  Handle<VkFence> fence_;
+  std::vector<Handle<VkDescriptorPool>> descriptor_pools_;
+  uint32_t n_sets_ = 0;  // of the last one
+};
+
+/// Brings bytes to a device's memory, through a staging buffer of its own where the host does not reach it.
+class Uploader {
+ public:
+  /// Errors: what Vulkan says.
+  static Result<Uploader> create(Device& device, const Pipelines& pipelines);
+
+  /// Returns when they are there.
+  Status write(const Slice& to, std::span<const std::byte> bytes);
+
+  /// The same way back.
+  Status read(const Slice& from, std::span<std::byte> bytes);
+
+ private:
+  static constexpr uint64_t kStagingBytes = uint64_t{16} << 20;
+
+  explicit Uploader(CommandList commands) : commands_(std::move(commands)) {}
+  Status copy(const Slice& from, const Slice& to);
+
+  std::vector<Arena> arenas_;  // of the slices
+  Slice upload_, readback_;
+  CommandList commands_;
+};
+
+}  // namespace sain::engine::vulkan

@@ -1,0 +1,300 @@
+#include "engine/vulkan/forward.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace sain::engine::vulkan {
+namespace {
+
+using shaders::DecodeState;
+
+/// Parts that a token's positions are divided into: a workgroup a KV head leaves most of a GPU idle.
+constexpr uint32_t kSplits = 8;
+constexpr uint32_t kSplitsFrom = 512;  // slots; below, merging costs more than it gains
+
+uint32_t splits_of(uint32_t n_slots, uint32_t n_tokens) {
+  return n_tokens == 1 && n_slots >= kSplitsFrom ? kSplits : 1;
+}
+
+}  // namespace
+
+Forward::Forward(Device& device, Pipelines& pipelines, const DeviceWeights& weights, const Model& model,
+                 const ForwardOptions& options)
+    : device_(&device),
+      pipelines_(&pipelines),
+      operators_(device, pipelines),
+      weights_(&weights),
+      model_(&model),
+      options_(options),
+      memory_(device, MemoryKind::kDevice, 0),
+      to_device_(device, MemoryKind::kUpload, 0),
+      to_host_(device, MemoryKind::kReadback, 0) {}
+
+Result<std::unique_ptr<Forward>> Forward::create(Device& device, Pipelines& pipelines, const DeviceWeights& weights,
+                                                 const Model& model, const ForwardOptions& options) {
+  std::unique_ptr<Forward> forward(new Forward(device, pipelines, weights, model, options));
+  SAIN_RETURN_IF_ERROR(forward->allocate());
+  SAIN_RETURN_IF_ERROR(forward->record_decode());
+  return forward;
+}
+
+Status Forward::allocate() {
+  const ModelConfig& config = model_->config();
+  struct Part {
+    Slice* slice;
+    uint64_t bytes;
+  };
+  constexpr uint64_t kFloat = sizeof(float), kBatch = kMaxBatch;
+  caches_.resize(config.n_layers);
+  std::vector<Part> parts = {
+      {&tokens_, kBatch * sizeof(uint32_t)},
+      {&state_, sizeof(DecodeState)},
+      {&x_, kBatch * config.d_model * kFloat},
+      {&qkv_, kBatch * (config.q_dim() + 2 * config.kv_dim()) * kFloat},
+      {&q_, 2 * kBatch * config.q_dim() * kFloat},
+      {&attended_, kBatch * config.q_dim() * kFloat},
+      {&gate_, kBatch * config.d_ff * kFloat},
+      {&delta_, kBatch * config.d_model * kFloat},
+      {&last_, config.d_model * kFloat},
+      {&logits_, config.vocab_size * kFloat},
+      {&parts_, uint64_t{kSplits} * config.n_heads * (config.head_dim + 2) * kFloat},
+      {&pairs_, Operators::argmax_bytes()},
+  };
+  for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
+    parts.push_back({&caches_[layer], kv_cache_bytes(config.n_kv_heads, slots_of(layer), config.head_dim)});
+  }
+  constexpr uint64_t kRounding = 256;
+  uint64_t sum = 0;
+  for (const Part& part : parts) sum += part.bytes + kRounding;
+  memory_ = Arena(*device_, MemoryKind::kDevice, sum);
+  for (const Part& part : parts) {
+    SAIN_ASSIGN_OR_RETURN(*part.slice, memory_.allocate(part.bytes));
+  }
+  SAIN_ASSIGN_OR_RETURN(tokens_in_, to_device_.allocate(tokens_.bytes));
+  SAIN_ASSIGN_OR_RETURN(state_in_, to_device_.allocate(state_.bytes));
+  SAIN_ASSIGN_OR_RETURN(state_out_, to_host_.allocate(state_.bytes));
+  SAIN_ASSIGN_OR_RETURN(logits_out_, to_host_.allocate(logits_.bytes));
+  return {};
+}
+
+KvRule Forward::rule_of(uint32_t layer) const {
+  const ModelConfig& config = model_->config();
+  return config.is_local[layer] ? KvRule{config.sliding_window, 0} : options_.rule;
+}
+
+/// A batch's last token must leave what its first one sees.
+uint32_t Forward::slots_of(uint32_t layer) const {
+  const KvRule rule = rule_of(layer);
+  const uint32_t ring = rule.n_sinks + rule.window + kMaxBatch - 1;
+  if (rule.window == 0) return options_.max_length;
+  return options_.rule.window == 0 ? std::min(ring, options_.max_length) : ring;
+}
+
+Status Forward::check_room(uint64_t n) const {
+  if (options_.rule.window != 0 || length_ + n <= options_.max_length) return {};
+  return make_error(ErrorCode::kResourceExhausted, "the context of {} tokens is full: {} more than that",
+                    options_.max_length, length_ + n - options_.max_length);
+}
+
+Status Forward::append(std::span<const formats::Token> tokens) {
+  SAIN_RETURN_IF_ERROR(check_room(tokens.size()));
+  for (formats::Token token : tokens) {
+    if (token < 0 || static_cast<uint32_t>(token) >= model_->config().vocab_size) {
+      return make_error(ErrorCode::kInvalidArgument, "token {} is not one of the {} of the vocabulary", token,
+                        model_->config().vocab_size);
+    }
+  }
+  for (size_t at = 0; at < tokens.size(); at += kMaxBatch) {
+    const std::span<const formats::Token> batch = tokens.subspan(at, std::min<size_t>(tokens.size() - at, kMaxBatch));
+    SAIN_ASSIGN_OR_RETURN(CommandList * list, list_of(static_cast<uint32_t>(batch.size())));
+    DecodeState state = {};
+    state.position = static_cast<uint32_t>(length_);
+    std::memcpy(tokens_in_.mapped, batch.data(), batch.size_bytes());
+    std::memcpy(state_in_.mapped, &state, sizeof state);
+    SAIN_RETURN_IF_ERROR(list->run());
+    length_ += batch.size();
+  }
+  return {};
+}
+
+Result<std::vector<formats::Token>> Forward::append_likeliest(uint32_t n) {
+  SAIN_CHECK(n <= shaders::kHistory && length_ > 0);
+  SAIN_RETURN_IF_ERROR(check_room(n));
+  DecodeState state = {};
+  std::vector<formats::Token> tokens;
+  for (uint32_t i = 0; i < n; ++i) {
+    // What this pass appends has been chosen by the one before.
+    std::memcpy(&state, state_out_.mapped, sizeof state);
+    tokens.push_back(static_cast<formats::Token>(state.history[(state.n_chosen - 1) % shaders::kHistory]));
+    SAIN_RETURN_IF_ERROR(decode_list_->run());
+    ++length_;
+  }
+  return tokens;
+}
+
+Result<std::span<const float>> Forward::logits() {
+  if (!logits_list_) {
+    SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
+    list.copy(logits_, logits_out_);
+    SAIN_RETURN_IF_ERROR(list.finish());
+    logits_list_ = std::make_unique<CommandList>(std::move(list));
+  }
+  SAIN_RETURN_IF_ERROR(logits_list_->run());
+  return std::span(reinterpret_cast<const float*>(logits_out_.mapped), logits_out_.bytes / sizeof(float));
+}
+
+Result<CommandList*> Forward::list_of(uint32_t n_tokens) {
+  auto it = append_lists_.find(n_tokens);
+  if (it == append_lists_.end()) {
+    SAIN_ASSIGN_OR_RETURN(CommandList list, record_append(n_tokens));
+    it = append_lists_.emplace(n_tokens, std::move(list)).first;
+  }
+  return &it->second;
+}
+
+Result<CommandList> Forward::record_append(uint32_t n_tokens) {
+  SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
+  list.copy(tokens_in_.part(0, n_tokens * sizeof(uint32_t)), tokens_);
+  list.copy(state_in_, state_);
+  list.barrier();
+  SAIN_RETURN_IF_ERROR(record_pass(list, n_tokens));
+  SAIN_RETURN_IF_ERROR(list.finish());
+  return list;
+}
+
+Status Forward::record_decode() {
+  SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
+  SAIN_RETURN_IF_ERROR(record_pass(list, 1));
+  SAIN_RETURN_IF_ERROR(list.finish());
+  decode_list_ = std::make_unique<CommandList>(std::move(list));
+  return {};
+}
+
+/// From tokens_ and state_ to logits_, the next token, and the state after it.
+Status Forward::record_pass(CommandList& list, uint32_t n_tokens) {
+  const ModelConfig& config = model_->config();
+  SAIN_RETURN_IF_ERROR(
+      operators_.embed(list, weights_->token_embedding, config.embedding_scale, tokens_, n_tokens, x_));
+  for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
+    list.barrier();
+    SAIN_RETURN_IF_ERROR(record_attention(list, layer, n_tokens));
+    list.barrier();
+    SAIN_RETURN_IF_ERROR(record_ffn(list, layer, n_tokens));
+  }
+  list.barrier();
+  const uint64_t row = config.d_model * sizeof(float);
+  if (n_tokens > 1) {
+    list.copy(x_.part((n_tokens - 1) * row, row), last_);
+    list.barrier();
+  }
+  SAIN_RETURN_IF_ERROR(operators_.product(list, {.w = &weights_->output,
+                                                 .x = n_tokens > 1 ? last_ : x_,
+                                                 .y = logits_,
+                                                 .y_stride = config.vocab_size,
+                                                 .norm = weights_->output_norm,
+                                                 .epsilon = config.rms_epsilon,
+                                                 .soft_cap = config.logit_soft_cap}));
+  list.barrier();
+  SAIN_RETURN_IF_ERROR(operators_.argmax(list, logits_, config.vocab_size, n_tokens, pairs_, tokens_, state_));
+  list.barrier();
+  list.copy(state_, state_out_);
+  return {};
+}
+
+Status Forward::record_attention(CommandList& list, uint32_t layer, uint32_t n_tokens) {
+  const ModelConfig& config = model_->config();
+  const DeviceLayer& w = weights_->layers[layer];
+  const bool is_local = config.is_local[layer];
+  const KvRule rule = rule_of(layer);
+  Product product = {.x = x_,
+                     .y = qkv_,
+                     .y_stride = config.q_dim() + 2 * config.kv_dim(),
+                     .n_tokens = n_tokens,
+                     .norm = w.attention_norm,
+                     .epsilon = config.rms_epsilon,
+                     .bias = w.qkv_bias};
+  for (const auto& [matrix, offset] :
+       {std::pair{&w.q, 0u}, std::pair{&w.k, config.q_dim()}, std::pair{&w.v, config.q_dim() + config.kv_dim()}}) {
+    product.w = matrix;
+    product.y_offset = offset;
+    SAIN_RETURN_IF_ERROR(operators_.product(list, product));
+  }
+  list.barrier();
+  const Attention attention = {
+      .parameters = {.n_heads = config.n_heads,
+                     .n_kv_heads = config.n_kv_heads,
+                     .n_tokens = n_tokens,
+                     .n_slots = slots_of(layer),
+                     .n_sinks = rule.n_sinks,
+                     .window = rule.window,
+                     .scale = config.attention_scale,
+                     .soft_cap = config.attention_soft_cap,
+                     .rotary_dim = config.rope.rotary_dim,
+                     .magnitude = is_local ? weights_->magnitude_local : weights_->magnitude_global,
+                     .epsilon = config.rms_epsilon},
+      .head_dim = config.head_dim,
+      .layout = config.rope.layout,
+      .state = state_,
+      .qkv = qkv_,
+      .q = q_,
+      .frequencies = is_local ? weights_->frequencies_local : weights_->frequencies_global,
+      .cache = caches_[layer],
+      .head_norms = w.head_norms,
+      .out = attended_,
+      .parts = parts_,
+      .n_splits = splits_of(slots_of(layer), n_tokens),
+  };
+  SAIN_RETURN_IF_ERROR(operators_.rope(list, attention));
+  list.barrier();
+  SAIN_RETURN_IF_ERROR(operators_.attention(list, attention));
+  list.barrier();
+  return record_residual(
+      list, {.w = &w.attention_output, .x = attended_, .n_tokens = n_tokens, .bias = w.attention_output_bias},
+      w.post_attention_norm);
+}
+
+Status Forward::record_ffn(CommandList& list, uint32_t layer, uint32_t n_tokens) {
+  const ModelConfig& config = model_->config();
+  const DeviceLayer& w = weights_->layers[layer];
+  const bool is_joined = !w.gate_up.pieces.empty();
+  Product product = {.w = is_joined ? &w.gate_up : &w.gate,
+                     .x = x_,
+                     .y = gate_,
+                     .y_stride = config.d_ff,
+                     .n_tokens = n_tokens,
+                     .norm = w.ffn_norm,
+                     .epsilon = config.rms_epsilon,
+                     .bias = w.gate_bias,
+                     .result = is_joined ? Product::Result::kGated : Product::Result::kStore,
+                     .activation = config.activation};
+  SAIN_RETURN_IF_ERROR(operators_.product(list, product));
+  if (!is_joined) {
+    list.barrier();
+    product.w = &w.up;
+    product.bias = w.up_bias;
+    product.result = Product::Result::kActivate;
+    SAIN_RETURN_IF_ERROR(operators_.product(list, product));
+  }
+  list.barrier();
+  return record_residual(list, {.w = &w.down, .x = gate_, .n_tokens = n_tokens, .bias = w.down_bias}, w.post_ffn_norm);
+}
+
+/// x += the product, which is normalised first where the model says so (gemma).
+Status Forward::record_residual(CommandList& list, Product product, const Slice& post_norm) {
+  const ModelConfig& config = model_->config();
+  product.y = post_norm ? delta_ : x_;
+  product.y_stride = config.d_model;
+  product.result = post_norm ? Product::Result::kStore : Product::Result::kAdd;
+  SAIN_RETURN_IF_ERROR(operators_.product(list, product));
+  if (!post_norm) return {};
+  list.barrier();
+  return operators_.rms_norm(list, {.x = delta_,
+                                    .weight = post_norm,
+                                    .y = x_,
+                                    .n = config.d_model,
+                                    .n_tokens = product.n_tokens,
+                                    .epsilon = config.rms_epsilon,
+                                    .result = Norm::Result::kAdd});
+}
+
+}  // namespace sain::engine::vulkan

@@ -1,0 +1,92 @@
+// The transformer's forward pass on a Vulkan device: all of it, from token ids to the likeliest next token.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/kv_prefix.h"
+#include "engine/model.h"
+#include "engine/vulkan/command_list.h"
+#include "engine/vulkan/operators.h"
+#include "engine/vulkan/weights.h"
+
+namespace sain::engine::vulkan {
+
+struct ForwardOptions {
+  uint32_t max_length = 0;  // positions of the cache, in layers that forget nothing
+  KvRule rule = {};         // of layers with no window of their own
+};
+
+/// Owns the activations and an f16 cache of one conversation on the device. Its command buffers are recorded once: a
+/// decode reads the token and its position from where the one before has left them, so nothing but a submission is
+/// between two tokens. Refers to its device, pipelines, weights and model, which must outlive it. Used by one thread at
+/// a time.
+class Forward {
+ public:
+  static constexpr uint32_t kMaxBatch = 64;  // tokens that pass through the weights at once
+
+  /// Errors: kResourceExhausted (no room on the device), kUnsupported (a cache too large for one shader's buffer).
+  static Result<std::unique_ptr<Forward>> create(Device& device, Pipelines& pipelines, const DeviceWeights& weights,
+                                                 const Model& model, const ForwardOptions& options);
+
+  /// Appends `tokens`, at least one. Errors: kResourceExhausted (beyond max_length, where there is no window),
+  /// kInvalidArgument (an id outside the vocabulary), what Vulkan says.
+  Status append(std::span<const formats::Token> tokens);
+
+  /// Appends the likeliest token after what has been appended so far, n times, and returns these tokens; at most
+  /// shaders::kHistory. Errors as append().
+  Result<std::vector<formats::Token>> append_likeliest(uint32_t n);
+
+  /// Of the last token: (vocab_size), until the next append.
+  Result<std::span<const float>> logits();
+
+  uint64_t length() const { return length_; }
+  uint64_t bytes() const { return memory_.bytes(); }
+  /// Forgets the conversation.
+  void reset() { length_ = 0; }
+
+ private:
+  Forward(Device& device, Pipelines& pipelines, const DeviceWeights& weights, const Model& model,
+          const ForwardOptions& options);
+  Status allocate();
+  Status check_room(uint64_t n) const;
+  Result<CommandList*> list_of(uint32_t n_tokens);
+  Result<CommandList> record_append(uint32_t n_tokens);
+  Status record_decode();
+  Status record_pass(CommandList& list, uint32_t n_tokens);
+  Status record_attention(CommandList& list, uint32_t layer, uint32_t n_tokens);
+  Status record_ffn(CommandList& list, uint32_t layer, uint32_t n_tokens);
+  Status record_residual(CommandList& list, Product product, const Slice& post_norm);
+  KvRule rule_of(uint32_t layer) const;
+  uint32_t slots_of(uint32_t layer) const;
+
+  Device* device_;
+  Pipelines* pipelines_;
+  Operators operators_;
+  const DeviceWeights* weights_;
+  const Model* model_;
+  ForwardOptions options_;
+  uint64_t length_ = 0;
+
+  Arena memory_;
+  Slice tokens_;                   // (kMaxBatch)
+  Slice state_;                    // DecodeState
+  Slice x_;                        // (kMaxBatch, d_model): the residual stream
+  Slice qkv_;                      // (kMaxBatch, q_dim + 2 kv_dim)
+  Slice q_;                        // (2, kMaxBatch, q_dim)
+  Slice attended_, gate_, delta_;  // (kMaxBatch, q_dim), (kMaxBatch, d_ff), (kMaxBatch, d_model)
+  Slice last_;                     // (d_model): x of the last token
+  Slice logits_;                   // (vocab_size)
+  Slice parts_, pairs_;            // scratch of attention and argmax
+  std::vector<Slice> caches_;      // of each layer
+  Arena to_device_, to_host_;
+  Slice tokens_in_, state_in_;                    // mapped
+  Slice state_out_, logits_out_;                  // mapped
+  std::map<uint32_t, CommandList> append_lists_;  // by tokens
+  std::unique_ptr<CommandList> decode_list_, logits_list_;
+};
+
+}  // namespace sain::engine::vulkan

@@ -1,0 +1,151 @@
+#include "engine/vulkan/operators.h"
+
+#include <algorithm>
+#include <bit>
+#include <cctype>
+#include <cmath>
+#include <numbers>
+#include <string>
+
+namespace sain::engine::vulkan {
+namespace {
+
+/// The name of a shader for weights of a type: product_q4_k.
+std::string for_type(std::string_view shader, DType dtype) {
+  std::string name = fmt::format("{}_{}", shader, dtype_info(dtype).name);
+  for (char& c : name) c = static_cast<char>(std::tolower(c));
+  return name;
+}
+
+/// f16 of a cached row.
+uint32_t padded_head(uint32_t head_dim) {
+  return (head_dim + 7) / 8 * 8;
+}
+
+uint32_t divide_up(uint32_t a, uint32_t b) {
+  return (a + b - 1) / b;
+}
+
+}  // namespace
+
+uint64_t kv_cache_bytes(uint32_t n_kv_heads, uint32_t n_slots, uint32_t head_dim) {
+  return uint64_t{n_kv_heads} * 2 * n_slots * padded_head(head_dim) * sizeof(uint16_t);
+}
+
+std::vector<uint32_t> rope_frequencies(std::span<const double> radians) {
+  std::vector<uint32_t> halves;
+  for (double angle : radians) {
+    const double turns = angle / (2 * std::numbers::pi);
+    const uint64_t fraction = static_cast<uint64_t>(std::ldexp(turns - std::floor(turns), 64));
+    halves.push_back(static_cast<uint32_t>(fraction >> 32));
+    halves.push_back(static_cast<uint32_t>(fraction));
+  }
+  return halves;
+}
+
+Status Operators::product(CommandList& list, const Product& args) {
+  const DeviceMatrix& w = *args.w;
+  const uint32_t size = workgroup(uint64_t{divide_up(w.cols, 32)} * 16);
+  const uint32_t tokens = std::min(std::bit_ceil(args.n_tokens), 8u);
+  for (const DeviceMatrix::Piece& piece : w.pieces) {
+    const shaders::ProductParameters parameters = {
+        .cols = w.cols,
+        .rows = piece.n_rows,
+        .x_stride = w.cols,
+        .y_stride = args.y_stride,
+        .y_offset = args.y_offset + piece.first_row,
+        .n_tokens = args.n_tokens,
+        .epsilon = args.epsilon,
+        .soft_cap = args.soft_cap,
+    };
+    SAIN_RETURN_IF_ERROR(
+        dispatch(list, for_type("product", w.dtype),
+                 {size, tokens, args.norm ? 1u : 0u, args.bias ? 1u : 0u, static_cast<uint32_t>(args.result),
+                  args.activation == Activation::kSilu ? shaders::kSilu : shaders::kGelu},
+                 {piece.slice, args.x, args.y, args.norm ? args.norm : args.x, args.bias ? args.bias : args.x},
+                 parameters, {divide_up(piece.n_rows, shaders::kGroupRows), divide_up(args.n_tokens, tokens)}));
+  }
+  return {};
+}
+
+Status Operators::rms_norm(CommandList& list, const Norm& args) {
+  const shaders::NormParameters parameters = {.n = args.n, .epsilon = args.epsilon};
+  return dispatch(list, "rms_norm", {workgroup(args.n), args.result == Norm::Result::kAdd ? 1u : 0u},
+                  {args.x, args.weight, args.y}, parameters, {args.n_tokens});
+}
+
+Status Operators::embed(CommandList& list, const DeviceMatrix& embedding, float scale, const Slice& tokens,
+                        uint32_t n_tokens, const Slice& x) {
+  const uint32_t size = workgroup(64);
+  for (const DeviceMatrix::Piece& piece : embedding.pieces) {
+    const shaders::EmbedParameters parameters = {.cols = embedding.cols,
+                                                 .first_row = piece.first_row,
+                                                 .rows = piece.n_rows,
+                                                 .n_tokens = n_tokens,
+                                                 .scale = scale};
+    SAIN_RETURN_IF_ERROR(dispatch(list, for_type("embed", embedding.dtype), {size}, {piece.slice, tokens, x},
+                                  parameters, {divide_up(embedding.cols, 8 * size), n_tokens}));
+  }
+  return {};
+}
+
+Status Operators::rope(CommandList& list, const Attention& args) {
+  const shaders::AttentionParameters& p = args.parameters;
+  return dispatch(list, "rope",
+                  {workgroup(64), args.head_dim, args.layout == RopeLayout::kAdjacent ? 1u : 0u,
+                   args.head_norms ? 1u : 0u, p.n_sinks != 0 ? 1u : 0u},
+                  {args.state, args.qkv, args.q, args.frequencies, args.cache,
+                   args.head_norms ? args.head_norms : args.frequencies},
+                  p, {p.n_heads + 2 * p.n_kv_heads, p.n_tokens});
+}
+
+Status Operators::attention(CommandList& list, const Attention& args) {
+  const shaders::AttentionParameters& p = args.parameters;
+  const uint32_t row = padded_head(args.head_dim), group = p.n_heads / p.n_kv_heads;
+  const uint32_t size = std::max(64u, std::bit_ceil(row / 2));
+  // As many heads as share what is read of the cache and fit into shared memory.
+  constexpr uint32_t kMostHeads = 8, kShared = 16 << 10;
+  const auto fits = [&](uint32_t heads) {
+    return 4 * (heads * (row * (p.n_sinks != 0 ? 2 : 1) + size) + 4 * size) <= kShared;
+  };
+  if (size > device_->capabilities().max_workgroup || !fits(1)) {
+    return make_error(ErrorCode::kUnsupported, "vulkan: {}: heads of {} elements are too large", device_->info().name,
+                      args.head_dim);
+  }
+  uint32_t heads = std::min(group, kMostHeads);
+  while (group % heads != 0 || !fits(heads)) --heads;
+  const Slice& out = args.n_splits == 1 ? args.out : args.parts;
+  SAIN_RETURN_IF_ERROR(
+      dispatch(list, "attention", {size, args.head_dim, heads, args.n_splits, p.n_sinks != 0 ? 1u : 0u},
+               {args.state, args.q, args.cache, out}, p, {p.n_heads / heads, p.n_tokens, args.n_splits}));
+  if (args.n_splits == 1) return {};
+  list.barrier();
+  return dispatch(list, "attention_merge", {workgroup(64), args.head_dim, args.n_splits}, {args.parts, args.out}, p,
+                  {p.n_heads, p.n_tokens});
+}
+
+Status Operators::argmax(CommandList& list, const Slice& values, uint32_t n, uint32_t n_tokens, const Slice& pairs,
+                         const Slice& tokens, const Slice& state) {
+  const uint32_t size = workgroup(256), n_groups = std::min(kArgmaxGroups, divide_up(n, size));
+  SAIN_RETURN_IF_ERROR(dispatch(list, "argmax", {size, 0}, {values, pairs, tokens, state},
+                                shaders::ArgmaxParameters{.n = n, .n_tokens = n_tokens}, {n_groups}));
+  list.barrier();
+  return dispatch(list, "argmax", {size, 1}, {values, pairs, tokens, state},
+                  shaders::ArgmaxParameters{.n = n_groups, .n_tokens = n_tokens}, {1});
+}
+
+template <class Parameters>
+Status Operators::dispatch(CommandList& list, std::string_view shader, std::initializer_list<uint32_t> constants,
+                           std::initializer_list<Slice> bindings, const Parameters& parameters, Grid grid) {
+  SAIN_ASSIGN_OR_RETURN(VkPipeline pipeline, pipelines_->get(shader, {constants.begin(), constants.size()}));
+  return list.dispatch(pipeline, bindings, parameters, grid);
+}
+
+/// A power of two that is near what there is to do.
+uint32_t Operators::workgroup(uint64_t wanted) const {
+  constexpr uint64_t kLeast = 32, kMost = 256;
+  const uint64_t most = std::bit_floor(std::min<uint64_t>(device_->capabilities().max_workgroup, kMost));
+  return static_cast<uint32_t>(std::clamp(std::bit_floor(std::max<uint64_t>(wanted, 1)), kLeast, most));
+}
+
+}  // namespace sain::engine::vulkan

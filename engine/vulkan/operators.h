@@ -1,0 +1,97 @@
+// The shaders as functions: each records one operator of the forward pass, in the variant and workgroups that suit the
+// device. Formulas, and how buffers lie, are at the head of the .comp of the same name.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/model_config.h"
+#include "engine/vulkan/command_list.h"
+#include "engine/vulkan/matrix.h"
+#include "shaders/interface.h"
+
+namespace sain::engine::vulkan {
+
+/// product.comp
+struct Product {
+  enum class Result : uint32_t {
+    kStore = shaders::kStore,
+    kAdd = shaders::kAdd,
+    kGated = shaders::kGated,  // `w` is gate and up, interleaved
+    kActivate = shaders::kActivate,
+  };
+  const DeviceMatrix* w = nullptr;
+  Slice x = {};  // (n_tokens, cols)
+  Slice y = {};  // (n_tokens, y_stride), of which the columns from y_offset on are written
+  uint32_t y_stride = 0, y_offset = 0;
+  uint32_t n_tokens = 1;
+  Slice norm = {};    // (cols): x is normalised first; none where it is empty
+  float epsilon = 0;  // of the norm
+  Slice bias = {};    // (y_stride)
+  Result result = Result::kStore;
+  Activation activation = Activation::kSilu;
+  float soft_cap = 0;
+};
+
+/// rms_norm.comp
+struct Norm {
+  enum class Result { kStore, kAdd };
+  Slice x = {};  // (n_tokens, n)
+  Slice weight = {};
+  Slice y = {};  // (n_tokens, n)
+  uint32_t n = 0, n_tokens = 1;
+  float epsilon = 0;
+  Result result = Result::kStore;
+};
+
+/// rope.comp, attention.comp and attention_merge.comp: from q, k and v to what the heads have attended to.
+struct Attention {
+  shaders::AttentionParameters parameters = {};
+  uint32_t head_dim = 0;
+  RopeLayout layout = RopeLayout::kHalves;
+  Slice state = {};
+  Slice qkv = {};          // (n_tokens, q_dim + 2 kv_dim)
+  Slice q = {};            // (2, n_tokens, q_dim): scratch
+  Slice frequencies = {};  // see rope_frequencies()
+  Slice cache = {};        // kv_cache_bytes()
+  Slice head_norms = {};   // (2, head_dim); none where it is empty
+  Slice out = {};          // (n_tokens, q_dim)
+  Slice parts = {};        // (n_tokens, n_heads, n_splits, head_dim + 2), scratch; only with several splits
+  uint32_t n_splits = 1;   // of the positions, for devices with more to do than one workgroup a head
+};
+
+/// Bytes of a layer's cache.
+uint64_t kv_cache_bytes(uint32_t n_kv_heads, uint32_t n_slots, uint32_t head_dim);
+
+/// Radians a position as fractions of a turn in 64 bits, high half first.
+std::vector<uint32_t> rope_frequencies(std::span<const double> radians);
+
+/// Refers to the device and its pipelines.
+class Operators {
+ public:
+  Operators(const Device& device, Pipelines& pipelines) : device_(&device), pipelines_(&pipelines) {}
+
+  Status product(CommandList& list, const Product& args);
+  Status rms_norm(CommandList& list, const Norm& args);
+  /// x (n_tokens, embedding.cols) of tokens (n_tokens).
+  Status embed(CommandList& list, const DeviceMatrix& embedding, float scale, const Slice& tokens, uint32_t n_tokens,
+               const Slice& x);
+  Status rope(CommandList& list, const Attention& args);
+  Status attention(CommandList& list, const Attention& args);
+  /// `pairs` has argmax_bytes(). The token goes to tokens[0], and `state` moves on by n_tokens.
+  Status argmax(CommandList& list, const Slice& values, uint32_t n, uint32_t n_tokens, const Slice& pairs,
+                const Slice& tokens, const Slice& state);
+  static uint64_t argmax_bytes() { return uint64_t{kArgmaxGroups} * 8; }
+
+ private:
+  static constexpr uint32_t kArgmaxGroups = 64;
+
+  template <class Parameters>
+  Status dispatch(CommandList& list, std::string_view shader, std::initializer_list<uint32_t> constants,
+                  std::initializer_list<Slice> bindings, const Parameters& parameters, Grid grid);
+  uint32_t workgroup(uint64_t wanted) const;
+
+  const Device* device_;
+  Pipelines* pipelines_;
+};
+
+}  // namespace sain::engine::vulkan

@@ -1,0 +1,93 @@
+// What C++ and the shaders agree on. Both compile this file: structs are of 4-byte scalars alone, which lie the same
+// way in either language. Names begin with k where they are specialization constants' values.
+#ifndef SAIN_SHADERS_INTERFACE_H
+#define SAIN_SHADERS_INTERFACE_H
+
+#ifdef __cplusplus
+#include <stdint.h>
+#define SAIN_CONST inline constexpr
+namespace sain::shaders {
+using uint = uint32_t;
+#else
+#define SAIN_CONST const
+#endif
+
+// Matrices are groups of 16 rows one after another, a row longer by zeros where the matrix has no more. A group is what
+// kernels/packed.h says for quantized types; for floats it is steps of 4 columns, the element of row r and column 4 i +
+// t at 64 i + 4 r + t, as many steps as a multiple of 32 columns takes.
+SAIN_CONST uint kGroupRows = 16;
+
+/// What product.comp does with a sum.
+SAIN_CONST uint kStore = 0;     // y = sum
+SAIN_CONST uint kAdd = 1;       // y += sum
+SAIN_CONST uint kGated = 2;     // groups of gate and up alternate in the matrix: y = f(sum of gate) * sum of up
+SAIN_CONST uint kActivate = 3;  // y holds sums of gate already: y = f(y) * sum
+
+/// f of both.
+SAIN_CONST uint kSilu = 0;
+SAIN_CONST uint kGelu = 1;
+
+/// product.comp: y (n_tokens, rows) of x (n_tokens, cols).
+struct ProductParameters {
+  uint cols;      // a multiple of 4; of the matrix
+  uint rows;      // that are computed; a multiple of 16 but for the matrix's last ones
+  uint x_stride;  // floats from one token to the next, a multiple of 4
+  uint y_stride;
+  uint y_offset;  // floats before the first row's result
+  uint n_tokens;
+  float epsilon;   // of the norm of x
+  float soft_cap;  // 0: none; else y = cap * tanh(y / cap)
+};
+
+/// rms_norm.comp
+struct NormParameters {
+  uint n;  // of a row
+  float epsilon;
+};
+
+/// embed.comp: the rows [first_row, first_row + rows) of the embedding, for those tokens that are among them.
+struct EmbedParameters {
+  uint cols;
+  uint first_row;  // a multiple of 16
+  uint rows;
+  uint n_tokens;
+  float scale;
+};
+
+/// What a decode carries on from token to token, on the device alone.
+SAIN_CONST uint kHistory = 64;
+struct DecodeState {
+  uint position;           // of the next batch's first token
+  uint n_chosen;           // by argmax.comp, so far
+  uint history[kHistory];  // of these, the i-th in [i % kHistory]
+};
+
+/// rope.comp, attention.comp and attention_merge.comp. A layer's cache is (n_kv_heads, 2, n_slots, row) f16, keys and
+/// then values; a row is a head, and zeros up to a multiple of 8. Position p is in slot p < n_sinks ? p : n_sinks + (p
+/// - n_sinks) mod (n_slots - n_sinks).
+struct AttentionParameters {
+  uint n_heads;
+  uint n_kv_heads;
+  uint n_tokens;
+  uint n_slots;
+  uint n_sinks;
+  uint window;      // 0: a token sees all before it, and there are no sinks
+  float scale;      // of scores
+  float soft_cap;   // 0: none
+  uint rotary_dim;  // even, at most the head's
+  float magnitude;  // of turned elements
+  float epsilon;    // of the norm of heads
+};
+
+/// argmax.comp
+struct ArgmaxParameters {
+  uint n;
+  uint n_tokens;  // that the state moves on by
+};
+
+#ifdef __cplusplus
+}  // namespace sain::shaders
+#endif
+#undef SAIN_CONST
+
+#endif  // SAIN_SHADERS_INTERFACE_H

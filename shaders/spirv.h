@@ -1,0 +1,19 @@
+// The compiled shaders, as they are in the program.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace sain::shaders {
+
+struct Spirv {
+  std::string_view name;  // of its .comp, then of the weights' type where it has one, then "subgroup" where it needs
+                          // such operations: product_q4_0_subgroup
+  std::span<const uint32_t> words;
+};
+
+/// All of them, in no order.
+std::span<const Spirv> all_spirv();
+
+}  // namespace sain::shaders

@@ -1,0 +1,146 @@
+#include "engine/vulkan/forward.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/session.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_model.h"
+#include "tests/support/vulkan_fixture.h"
+
+namespace sain::engine::vulkan {
+namespace {
+
+using formats::Token;
+using sain::testing::all_limits;
+using sain::testing::limits_name;
+using sain::testing::TinyModel;
+
+class VulkanForward : public sain::testing::VulkanTest {
+ protected:
+  void load(const TinyModel& tiny) {
+    weights_.reset();
+    auto loaded = Model::load({.path = tiny.write(folder_ / "tiny.gguf"), .packing = Packing::kMemory});
+    ASSERT_TRUE(loaded) << loaded.error().message;
+    model_.emplace(*std::move(loaded));
+    auto placed = DeviceWeights::load(*device_, *uploader_, *model_);
+    ASSERT_TRUE(placed) << placed.error().message;
+    weights_.emplace(*std::move(placed));
+  }
+  void TearDown() override {
+    weights_.reset();
+    VulkanTest::TearDown();
+  }
+
+  std::unique_ptr<Forward> forward(const ForwardOptions& options = {.max_length = TinyModel::kContext}) {
+    auto made = Forward::create(*device_, *pipelines_, *weights_, *model_, options);
+    EXPECT_TRUE(made) << made.error().message;
+    return *std::move(made);
+  }
+  Session session(SessionOptions options = {}) {
+    options.precision = Precision::kExact;
+    options.kv_type = KvType::kF16;
+    return *Session::create(*model_, pool_, options);
+  }
+
+  static std::vector<Token> some_tokens(size_t n) {
+    std::vector<Token> tokens(n);
+    for (size_t i = 0; i < n; ++i) tokens[i] = static_cast<Token>(2 + i * i % 90);
+    return tokens;
+  }
+
+  /// The device's logits against the processor's, of which every rounding to f16 in the cache may differ.
+  static void expect_alike(std::span<const float> got, std::span<const float> expected) {
+    ASSERT_EQ(got.size(), expected.size());
+    float largest = 0;
+    for (float logit : expected) largest = std::max(largest, std::abs(logit));
+    for (size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], 2e-3f * largest) << "token " << i;
+  }
+
+  sain::testing::TemporaryFolder folder_;
+  std::optional<Model> model_;
+  std::optional<DeviceWeights> weights_;
+  ThreadPool pool_{1};
+};
+
+TEST_P(VulkanForward, GivesTheLogitsOfTheProcessor) {
+  for (const char* architecture : {"llama", "qwen2", "qwen3", "gemma2", "gemma3"}) {
+    SCOPED_TRACE(architecture);
+    load(TinyModel(architecture));
+    const auto device = forward();
+    Session processor = session();
+    // Two batches, of which the second is one token; then a short one.
+    for (size_t n : {Forward::kMaxBatch + 1, 3u}) {
+      const std::vector<Token> tokens = some_tokens(n);
+      const Status appended = device->append(tokens);
+      ASSERT_TRUE(appended) << appended.error().message;
+      expect_alike(*device->logits(), *processor.prefill(tokens));
+    }
+    EXPECT_EQ(device->length(), Forward::kMaxBatch + 4);
+    // The device goes on by itself, and the processor follows.
+    const std::vector<Token> chosen = *device->append_likeliest(9);
+    ASSERT_EQ(chosen.size(), 9u);
+    expect_alike(*device->logits(), *processor.prefill(chosen));
+    device->reset();
+    processor.reset();
+    ASSERT_TRUE(device->append(some_tokens(5)));
+    std::span<const float> expected = *processor.prefill(some_tokens(5));
+    const Token best = static_cast<Token>(std::ranges::max_element(expected) - expected.begin());
+    EXPECT_EQ((*device->append_likeliest(1))[0], best);
+  }
+}
+
+TEST_P(VulkanForward, ForgetsAllButSinksAndWindow) {
+  load(TinyModel("llama"));
+  constexpr uint32_t kSinks = 4, kContext = 40;
+  const auto device = forward({.rule = {kContext - kSinks, kSinks}});
+  Session processor = session({.context_length = kContext, .policy = ContextPolicy::kStream, .n_sinks = kSinks});
+  for (size_t n : {30u, 50u, 1u, 100u}) {
+    const std::vector<Token> tokens = some_tokens(n);
+    ASSERT_TRUE(device->append(tokens));
+    expect_alike(*device->logits(), *processor.prefill(tokens));
+  }
+  const std::vector<Token> chosen = *device->append_likeliest(20);
+  expect_alike(*device->logits(), *processor.prefill(chosen));
+}
+
+TEST_P(VulkanForward, RefusesWhatDoesNotFit) {
+  load(TinyModel("llama"));
+  const auto device = forward({.max_length = 10});
+  ASSERT_TRUE(device->append(some_tokens(8)));
+  const Status status = device->append(some_tokens(3));
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, ErrorCode::kResourceExhausted);
+  for (Token token : {Token{-1}, static_cast<Token>(TinyModel::kVocab)}) {
+    const auto unknown = device->append({&token, 1});
+    ASSERT_FALSE(unknown);
+    EXPECT_EQ(unknown.error().code, ErrorCode::kInvalidArgument);
+  }
+  EXPECT_EQ(device->length(), 8u);
+  ASSERT_TRUE(device->append_likeliest(2));
+  EXPECT_FALSE(device->append_likeliest(1));
+}
+
+TEST_P(VulkanForward, LoadsAndUnloadsWithoutATrace) {
+  load(TinyModel("gemma3"));
+  weights_.reset();
+  const uint64_t before = device_->allocated_bytes();
+  for (int i = 0; i < 20; ++i) {
+    weights_.emplace(*DeviceWeights::load(*device_, *uploader_, *model_));
+    const auto device = forward();
+    ASSERT_TRUE(device->append(some_tokens(3)));
+    EXPECT_EQ(device_->allocated_bytes() > before + weights_->bytes(), true);
+  }
+  weights_.reset();
+  EXPECT_EQ(device_->allocated_bytes(), before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Limits, VulkanForward, all_limits(), limits_name);
+
+}  // namespace
+}  // namespace sain::engine::vulkan

@@ -1,0 +1,44 @@
+// `sain devices`: for people, for scripts, and where Vulkan does not work.
+#include "tests/tools/program.h"
+
+namespace sain::test {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+TEST(Devices, ListsTheProcessorAndWhatVulkanFinds) {
+  const ProcessResult result = run_sain({"devices", "--json"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const json list = json_of(result);
+  EXPECT_EQ(list["devices"][0]["id"], "cpu");
+  EXPECT_GT(list["devices"][0]["memory_bytes"], 0);
+  EXPECT_EQ(list["devices"].size() == 1, !list["note"].get<std::string>().empty());
+  for (size_t i = 1; i < list["devices"].size(); ++i) {
+    const json& device = list["devices"][i];
+    EXPECT_EQ(device["id"], "vulkan:" + std::to_string(i - 1));
+    EXPECT_NE(device["name"], "");
+    EXPECT_GT(device["memory_bytes"], 0);
+    EXPECT_LE(device["available_bytes"], device["memory_bytes"]);
+  }
+  EXPECT_THAT(run_sain({"devices"}).out, StartsWith("cpu "));
+}
+
+// A driver that does not load is one line, and the processor is there.
+TEST(Devices, SaysWhyThereIsNoGpu) {
+  const ProcessResult result = run_sain(
+      {"devices"}, {.environment = {{"VK_ICD_FILENAMES", "/nowhere.json"}, {"VK_DRIVER_FILES", "/nowhere.json"}}});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.out, StartsWith("cpu "));
+  EXPECT_THAT(result.out, ::testing::Not(HasSubstr("vulkan:")));
+  EXPECT_THAT(result.err, HasSubstr("sain devices: no GPU: vulkan: "));
+}
+
+TEST(Devices, HasHelp) {
+  EXPECT_THAT(run_sain({"devices", "--help"}).out, HasSubstr("Example:\n  sain devices"));
+  EXPECT_EQ(run_sain({"devices", "--nonsense"}).exit_code, 2);
+}
+
+}  // namespace
+}  // namespace sain::test

@@ -63,7 +63,8 @@ struct TokenEvent {
   std::string text;
 };
 
-/// A specialist failed, and another one or the assistant answers instead. Text that came from the first is void.
+/// A specialist failed, and another one or the assistant answers instead; or the assistant is not sure of its draft,
+/// and a specialist answers. Text that came from the first is void.
 struct FallbackEvent {
   SpecialistId from = kAssistant;
   SpecialistId to = kAssistant;

@@ -85,7 +85,7 @@ void ModelRunner::forget() const {
 }
 
 Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, Conversation& conversation,
-                                   std::string_view request, std::stop_token stop, const EventSink& events,
+                                   const MemberRequest& asked, std::stop_token stop, const EventSink& events,
                                    engine::TokenSink& sink) const {
   const auto start = std::chrono::steady_clock::now();
   ContextManager& context = conversation.context;
@@ -97,7 +97,8 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   const uint32_t answer_tokens = std::min(member.max_tokens, options.context_length / 2);
   const engine::GenerateOptions generate = {.max_tokens = is_stream ? member.max_tokens : answer_tokens,
                                             .stop_strings = stop_strings(model, member.stop_strings),
-                                            .sampler = member.sampling};
+                                            .sampler = member.sampling,
+                                            .top_logprobs = asked.top_logprobs};
 
   const FitOptions fit = {.policy = policy_,
                           .budget = options.context_length - answer_tokens,
@@ -110,12 +111,12 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   ContextWindow window;
   std::vector<Token> prompt;
   if (is_own_stream && conversation.stream) {
-    SAIN_ASSIGN_OR_RETURN(window, context.build(member.system_prompt, request, SIZE_MAX, fit.count_tokens));
+    SAIN_ASSIGN_OR_RETURN(window, context.build(member.system_prompt, asked.text, SIZE_MAX, fit.count_tokens));
     SAIN_ASSIGN_OR_RETURN(prompt, render_prompt(model, window.messages, now));
   }
   // A stream that goes on takes what is new, however long the conversation; anything else takes what fits.
   if (prompt.empty() || !conversation.stream->continues(prompt)) {
-    auto fits = context.fit(member.system_prompt, request, fit);
+    auto fits = context.fit(member.system_prompt, asked.text, fit);
     if (!fits && fits.error().code == ErrorCode::kResourceExhausted)
       return make_error(ErrorCode::kResourceExhausted, "{} (context_length {}, less {} for the answer)",
                         fits.error().message, options.context_length, answer_tokens);

@@ -69,7 +69,7 @@ class ModelRunnerTest : public ::testing::Test {
       EXPECT_EQ(std::get<StatusEvent>(event).kind, StatusEvent::Kind::kSummarising);
       ++n_summaries_;
     };
-    auto answer = runner.answer(id, *model_, conversation, request, std::move(stop), events, sink);
+    auto answer = runner.answer(id, *model_, conversation, {request}, std::move(stop), events, sink);
     if (answer) {
       EXPECT_EQ(answer->text, sink.text);
       EXPECT_EQ(answer->context.limit, kContext);

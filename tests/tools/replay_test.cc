@@ -90,7 +90,8 @@ TEST(Replay, DamageIsAnError) {
               HasSubstr("replayed.jsonl:4: token.by: expected the name of a member, found \"nobody\""));
   EXPECT_THAT(error(R"("token","by":"assistant")", R"("token","by":"coding")"),
               HasSubstr("replayed.jsonl:4: token.by: expected assistant, whose turn it is, found coding"));
-  EXPECT_THAT(error(R"("version":1)", R"("version":2)"), HasSubstr("replayed.jsonl:1: version: expected 1, found 2"));
+  EXPECT_THAT(error(R"("version":1)", R"("version":3)"),
+              HasSubstr("replayed.jsonl:1: version: expected 1 to 2, found 3"));
   EXPECT_THAT(error(R"({"seq":3)", "x"), HasSubstr("replayed.jsonl:4: expected JSON"));
 }
 

@@ -22,11 +22,13 @@ using Kind = StatusEvent::Kind;
 
 constexpr SpecialistId kCoding{1}, kWriting{2};
 
-Event route(SpecialistId id) {
+Event route(SpecialistId id, RouteCause cause = RouteCause::kConfident) {
   RouteDecision decision;
   decision.target = id;
+  decision.cause = cause;
   return RouteEvent{decision};
 }
+const Event kUnsureRoute = route(kAssistant, RouteCause::kBelowThreshold);
 Event status(Kind kind, SpecialistId id = kCoding, double fraction = 0) {
   return StatusEvent{kind, id, fraction, "text"};
 }
@@ -104,6 +106,13 @@ TEST(ProtocolCheckTest, ConversationsThatAreRight) {
       {route(kAssistant), done(kAssistant, engine::FinishReason::kCancelled)},
       {route(kCoding), kAcknowledged, handoff(kCoding), token(kCoding),
        done(kCoding, engine::FinishReason::kStop, false)},
+      {kUnsureRoute, handoff(kAssistant), token(kAssistant), done(kAssistant)},
+      joined({{kUnsureRoute, kSummary, handoff(kAssistant), kForget, fallback(kAssistant, kCoding)},
+              turn(kCoding),
+              {done(kCoding)}}),
+      {kUnsureRoute, token(kAssistant), fallback(kAssistant, kCoding), kAcknowledged, fallback(kCoding, kAssistant),
+       token(kAssistant), done(kAssistant)},
+      {kUnsureRoute, fallback(kAssistant, kCoding), kAcknowledged, fallback(kCoding, kAssistant), kError},
       after(kTwoSteps, done(kWriting)),
       joined({kTwoSteps, {step(2), handoff(kAssistant), token(kAssistant), done(kWriting)}}),
       joined({kTwoSteps, {step(2), done(kWriting)}}),
@@ -223,6 +232,22 @@ TEST(ProtocolCheckTest, AFallbackIsToSomebodyElse) {
                      fallback(kWriting, kCoding)}),
             "fallback.to: expected a member that has not failed, found coding");
   EXPECT_THAT(refusal({route(kAssistant), fallback(kAssistant, kCoding)}), HasSubstr("fallback may not come"));
+}
+
+TEST(ProtocolCheckTest, TheAssistantLeavesADraftAtMostOnce) {
+  for (const RouteCause cause : {RouteCause::kConfident, RouteCause::kUnfamiliar, RouteCause::kMode})
+    EXPECT_THAT(refusal({route(kAssistant, cause), fallback(kAssistant, kCoding)}), HasSubstr("fallback may not come"));
+  EXPECT_THAT(refusal({route(kCoding, RouteCause::kBelowThreshold), fallback(kCoding, kAssistant)}),
+              HasSubstr("before its acknowledgement"));
+  EXPECT_NE(refusal({kUnsureRoute, fallback(kAssistant, kAssistant)}), "");
+  const std::vector<Event> failed = {kUnsureRoute, fallback(kAssistant, kCoding), kAcknowledged,
+                                     fallback(kCoding, kAssistant)};
+  for (const SpecialistId to : {kCoding, kWriting})
+    EXPECT_THAT(refusal(after(failed, fallback(kAssistant, to))), HasSubstr("fallback may not come"));
+  EXPECT_THAT(refusal(joined({{kUnsureRoute, PlanEvent{{{kAssistant, "hi"}, {kCoding, "a loop"}}}, step(0)},
+                              {fallback(kAssistant, kCoding)}})),
+              HasSubstr("fallback may not come"))
+      << "a plan has no drafts";
 }
 
 TEST(ProtocolCheckTest, WhoWasNotInMemoryAnsweredInTheCloud) {

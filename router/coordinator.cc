@@ -391,10 +391,15 @@ Result<Answer> Coordinator::answer(SpecialistId id, const ModelLease& lease, Req
   if (id != kAssistant) deadline.emplace(request.stop, options_.answer_timeout);
   TokenForwarder forwarder(id, request.sink, request.start, request.timings, deadline ? &*deadline : nullptr);
   request.failure = FallbackCause::kAnswerFailed;
-  const MemberRequest asked = {request.text};
+  const MemberRequest asked = {.text = request.text, .mode = request.options.mode};
   if (request.is_draft) return draft(lease, asked, forwarder, request);
+  const EventSink events = [&](const Event& event) {
+    const auto* status = std::get_if<StatusEvent>(&event);
+    if (deadline && status != nullptr && status->kind == StatusEvent::Kind::kThinking) deadline->meet();
+    request.sink(event);
+  };
   auto answer = parts_.answer(id, lease, request.conversation, asked, deadline ? deadline->token() : request.stop,
-                              request.sink, forwarder);
+                              events, forwarder);
   if (deadline && deadline->is_over()) {
     request.failure = FallbackCause::kTooLate;
     return make_error(ErrorCode::kResourceExhausted, "it had not begun after {} s",
@@ -517,8 +522,8 @@ Result<std::vector<double>> Coordinator::draft(std::string_view request, size_t 
   DraftCollector collector(n_tokens, stop);
   SAIN_ASSIGN_OR_RETURN([[maybe_unused]] const Answer answer,
                         parts_.answer(
-                            kAssistant, lease, conversation, {.text = request, .top_logprobs = 0}, collector.token(),
-                            [](const Event&) {}, collector));
+                            kAssistant, lease, conversation, {.text = request, .mode = Mode::kAuto, .top_logprobs = 0},
+                            collector.token(), [](const Event&) {}, collector));
   return std::move(collector.logprobs);
 }
 

@@ -36,6 +36,7 @@ struct Answer {
 /// What a member is asked, and how.
 struct MemberRequest {
   std::string_view text;
+  Mode mode = Mode::kAuto;                    // kSlow: who can may think first
   std::optional<uint32_t> top_logprobs = {};  // for TokenSink::on_token(), as in engine::GenerateOptions
 };
 
@@ -43,7 +44,7 @@ struct MemberRequest {
 struct CoordinatorParts {
   std::function<Result<Classification>(std::string_view text)> classify;
   /// The answer of a member whose model is leased, unless it is in the cloud. Makes room in the conversation, and says
-  /// there what that has cost. Tells of a summary and of the handoff.
+  /// there what that has cost. Tells of a summary, of the handoff, and what the member thinks.
   std::function<Result<Answer>(SpecialistId id, const ModelLease& lease, Conversation& conversation,
                                const MemberRequest& request, std::stop_token stop, const EventSink& events,
                                engine::TokenSink& sink)>
@@ -82,9 +83,9 @@ class Coordinator {
               CoordinatorParts parts);
 
   /// RouteEvent; for a request of several steps PlanEvent, and StepEvent before each; then of each member that is tried
-  /// StatusEvents, HandoffEvent, TokenEvents, and a FallbackEvent if it fails: the specialist, the second best one if
-  /// there is any, the assistant. Where a specialist was the most probable, but not enough, the assistant's draft is
-  /// kept if it is sure of it; else nobody sees it, and a FallbackEvent leads to the specialist.
+  /// StatusEvents, HandoffEvent, what it thinks, TokenEvents, and a FallbackEvent if it fails: the specialist, the
+  /// second best one if there is any, the assistant. Where a specialist was the most probable, but not enough, the
+  /// assistant's draft is kept if it is sure of it; else nobody sees it, and a FallbackEvent leads to the specialist.
   /// A ForgetEvent where old turns had to go; then DoneEvent, or ErrorEvent when the assistant fails too. Whatever a
   /// specialist does, the request gets an answer. A stop request ends load or answer, and is not an error. The turn
   /// joins the conversation. Errors: that of the ErrorEvent.

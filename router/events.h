@@ -33,7 +33,7 @@ struct StepEvent {
   size_t index = 0;
 };
 
-/// What goes on before the answer; never part of it.
+/// What goes on before the answer; never part of it. Nor is it of a conversation.
 struct StatusEvent {
   enum class Kind {
     kAcknowledged,  // the assistant says, in `text`, that it brings in the specialist
@@ -41,6 +41,7 @@ struct StatusEvent {
     kReady,
     kSummarising,  // the assistant writes a summary of old turns, before the answer
     kTalking,      // the assistant says `text` while the specialist is loaded
+    kThinking,     // the next piece of what the member thinks, after the HandoffEvent: valid UTF-8
   };
   Kind kind = Kind::kLoading;
   SpecialistId member = kAssistant;

@@ -62,6 +62,12 @@ Status ProtocolCheck::on(const StatusEvent& event) {
     if (event.member == kAssistant) return {};
     return wrong("status.specialist", registry_.names[0], registry_.names[index(event.member)]);
   }
+  if (event.kind == Kind::kThinking) {
+    if (!is_prepared() && stage_ != Stage::kHandedOver) return out_of_place(message);
+    SAIN_RETURN_IF_ERROR(check_member("status.specialist", event.member, member_));
+    stage_ = Stage::kHandedOver;
+    return {};
+  }
   const Stage first = event.kind == Kind::kAcknowledged ? Stage::kChosen : Stage::kComing;
   const Stage last = event.kind == Kind::kTalking ? Stage::kReady : first;  // a word may be under way
   if (!is_between(first, last) || member_ == kAssistant) return out_of_place(message);

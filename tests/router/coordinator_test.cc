@@ -41,6 +41,8 @@ std::vector<std::filesystem::path> files_of(const Config& config) {
   return files;
 }
 
+constexpr std::chrono::milliseconds kAnswerTimeout{300};  // of the test that needs one which is met
+
 /// A Coordinator over fakes; every step can be made to fail.
 struct Rig {
   explicit Rig(const std::string& specialist_model = "/m/coder", uint64_t budget = 1000)
@@ -74,6 +76,10 @@ struct Rig {
       n_turns_seen = context.turns().size();
       const Step& step = id == kAssistant ? assistant : id == SpecialistId{1} ? coder : writer;
       while (step.hangs && !stop.stop_requested()) std::this_thread::yield();
+      if (step.thinks) {
+        tell(StatusEvent{StatusEvent::Kind::kThinking, id, 0, "Hm."});
+        std::this_thread::sleep_for(2 * kAnswerTimeout);
+      }
       if (step.summarises) tell(StatusEvent{StatusEvent::Kind::kSummarising, kAssistant, 0, {}});
       std::string text;
       for (const char* piece : step.pieces) {
@@ -129,7 +135,8 @@ struct Rig {
     std::string line = kKinds[event.index()];
     if (const auto* status = std::get_if<StatusEvent>(&event)) {
       if (status->kind == StatusEvent::Kind::kLoading) return;  // as many as there is time for
-      static constexpr const char* kStatusKinds[] = {"acknowledged", "loading", "ready", "summarising", "talking"};
+      static constexpr const char* kStatusKinds[] = {"acknowledged", "loading", "ready",
+                                                     "summarising",  "talking", "thinking"};
       line = kStatusKinds[static_cast<size_t>(status->kind)];
     } else if (const auto* token = std::get_if<TokenEvent>(&event)) {
       line += " " + std::to_string(index(token->by)) + " " + token->text;
@@ -148,6 +155,7 @@ struct Rig {
     bool fails = false;
     bool stop_after_piece = false;
     bool summarises = false;
+    bool thinks = false;     // longer than it may take to begin
     bool hangs = false;      // until it is stopped
     double probability = 1;  // of each piece
     Forgetting forgets = Forgetting::kNothing;
@@ -338,6 +346,15 @@ TEST(CoordinatorTest, ASpecialistThatDoesNotBeginFallsBack) {
   ASSERT_TRUE(rig.handle("write code"));
   EXPECT_EQ(rig.events.back(), "done 0 stop");
   EXPECT_THAT(rig.fallback_reason, HasSubstr("had not begun after 0.005 s"));
+}
+
+TEST(CoordinatorTest, ASpecialistThatThinksHasBegun) {
+  Rig rig(two_members("/m/coder"), 1000, {.answer_timeout = kAnswerTimeout});
+  rig.coder.thinks = true;
+  ASSERT_TRUE(rig.handle("write code"));
+  EXPECT_THAT(rig.events,
+              ElementsAre("route", "acknowledged", "ready", "thinking", "token 1 int", "token 1  x;", "done 1 stop"));
+  EXPECT_EQ(rig.conversation.context.turns()[0].answer, "int x;");
 }
 
 TEST(CoordinatorTest, ALoadThatTakesTooLongFallsBack) {

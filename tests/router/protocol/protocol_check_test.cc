@@ -55,7 +55,8 @@ Event step(size_t i) {
 std::vector<Event> turn(SpecialistId id) {
   return {status(Kind::kAcknowledged, id), status(Kind::kReady, id), handoff(id), token(id)};
 }
-const Event kAcknowledged = status(Kind::kAcknowledged), kReady = status(Kind::kReady), kTalk = status(Kind::kTalking);
+const Event kAcknowledged = status(Kind::kAcknowledged), kReady = status(Kind::kReady), kTalk = status(Kind::kTalking),
+            kThought = status(Kind::kThinking);
 const Event kSummary = status(Kind::kSummarising, kAssistant), kForget = ForgetEvent{Forgetting::kDropped, "text"};
 const Event kError = ErrorEvent{{ErrorCode::kInternal, "text"}};
 
@@ -107,6 +108,9 @@ TEST(ProtocolCheckTest, ConversationsThatAreRight) {
       {route(kCoding), kAcknowledged, handoff(kCoding), token(kCoding),
        done(kCoding, engine::FinishReason::kStop, false)},
       {kUnsureRoute, handoff(kAssistant), token(kAssistant), done(kAssistant)},
+      {route(kCoding), kAcknowledged, kReady, handoff(kCoding), kThought, kThought, token(kCoding), done(kCoding)},
+      {route(kCoding), kAcknowledged, kReady, kThought, fallback(kCoding, kAssistant),
+       status(Kind::kThinking, kAssistant), kForget, token(kAssistant), done(kAssistant)},
       joined({{kUnsureRoute, kSummary, handoff(kAssistant), kForget, fallback(kAssistant, kCoding)},
               turn(kCoding),
               {done(kCoding)}}),
@@ -206,6 +210,16 @@ TEST(ProtocolCheckTest, NothingGoesOnBesideTheAnswer) {
   EXPECT_THAT(refusal(after(kForgotten, token(kCoding))), HasSubstr("after what is forgotten"));
   EXPECT_NE(refusal(after(kForgotten, kForget)), "");
   EXPECT_NE(refusal({route(kAssistant), token(kAssistant), kForget, token(kAssistant)}), "") << "it has answered";
+}
+
+TEST(ProtocolCheckTest, AThoughtComesBeforeTheAnswerAndIsNone) {
+  for (const auto& state : {kChosen, after(kComing, loading(0)), kAnswering, kForgotten, kOver})
+    EXPECT_THAT(refusal(after(state, kThought)), HasSubstr("status thinking may not come"));
+  EXPECT_EQ(refusal(after(kHandedOver, status(Kind::kThinking, kWriting))),
+            "status.specialist: expected coding, whose turn it is, found writing");
+  const std::vector<Event> thinking = after(kHandedOver, kThought);
+  EXPECT_EQ(refusal(after(thinking, done(kCoding))), "done: expected an answer before it, found none");
+  for (const Event& event : {handoff(kCoding), kSummary, kTalk}) EXPECT_NE(refusal(after(thinking, event)), "");
 }
 
 TEST(ProtocolCheckTest, OnlyTheMemberWhoseTurnItIsSpeaks) {

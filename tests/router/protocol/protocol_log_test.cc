@@ -234,8 +234,8 @@ TEST_F(ProtocolLogTest, DamageIsNamedWithLineAndField) {
   EXPECT_EQ(error(3, "/message", 7), "talk.jsonl:3: message: expected an object, found 7");
   EXPECT_THAT(error(3, "/message/confidence", 2), StartsWith("talk.jsonl:3: route.confidence: expected "));
   EXPECT_THAT(error(2, "/message/mode", "hasty"), StartsWith("talk.jsonl:2: request.mode: expected "));
-  EXPECT_EQ(error(12, "/message/by", "writing"),
-            "talk.jsonl:12: token.by: expected coding, whose turn it is, found writing");
+  EXPECT_EQ(error(13, "/message/by", "writing"),
+            "talk.jsonl:13: token.by: expected coding, whose turn it is, found writing");
   EXPECT_EQ(error(2, "/message/event", "route"), "talk.jsonl:2: request: expected 0, found 1");
 }
 

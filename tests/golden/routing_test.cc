@@ -68,7 +68,7 @@ class RoutingTest : public ::testing::Test {
 // R12, R13.
 TEST_F(RoutingTest, HeldOutRequestsGoWhereTheyBelong) {
   const RegistrySnapshot& registry = chat_->team()->members();
-  const auto text = read_config_file(chat_->config(), chat_->config().routing.evaluation);
+  const auto text = read_config_file(chat_->team()->config(), chat_->team()->config().routing.evaluation);
   ASSERT_TRUE(text);
   const auto requests = parse_labelled_requests(*text, "evaluation.toml", registry);
   ASSERT_TRUE(requests) << requests.error().message;

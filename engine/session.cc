@@ -251,6 +251,11 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
   SAIN_ASSIGN_OR_RETURN(Sampler sampler,
                         Sampler::create(options.sampler, s.model->tokenizer(), s.model->kernels().reduce));
   SAIN_ASSIGN_OR_RETURN(StopStrings stop_strings, StopStrings::create(options.stop_strings));
+  std::optional<LogprobMeter> meter;
+  if (options.top_logprobs) {
+    SAIN_ASSIGN_OR_RETURN(meter, LogprobMeter::create(*options.top_logprobs, s.model->tokenizer().vocab_size(),
+                                                      s.model->kernels().reduce));
+  }
   StreamDecoder decoder(s.model->tokenizer());
   Generation result;
   result.tokens.reserve(std::min(options.max_tokens, s.options.context_length));
@@ -274,9 +279,11 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
       result.finish_reason = FinishReason::kLength;
       break;
     }
+    if (meter) meter->observe(*logits);
     const Token token = sampler.sample(*logits, s.history);
     result.tokens.push_back(token);
     if (result.tokens.size() == 1) result.timings.first_token_ms = ms_since(start);
+    if (meter) sink.on_token(result.logprobs.emplace_back(meter->of(token)));
     if (!options.ignore_end && s.model->tokenizer().is_end_of_generation(token)) {
       result.finish_reason = FinishReason::kStop;
       break;

@@ -13,6 +13,7 @@
 
 #include "engine/adapter.h"
 #include "engine/kv_cache.h"
+#include "engine/logprobs.h"
 #include "engine/model.h"
 #include "engine/prefix_store.h"
 #include "engine/sampler.h"
@@ -63,6 +64,9 @@ struct GenerateOptions {
   SamplerOptions sampler = {};
   Speculation speculation = Speculation::kPromptLookup;
   Keep keep_prompt = Keep::kNowhere;  // only with SessionOptions::prefixes
+  // Log probabilities of what is chosen, and of so many alternatives to it, at most LogprobMeter::kMostTop; none: they
+  // are not computed, and cost nothing.
+  std::optional<uint32_t> top_logprobs = {};
 };
 
 enum class FinishReason { kStop, kLength, kContext, kCancelled };  // kContext: not with ContextPolicy::kStream
@@ -82,13 +86,17 @@ struct Generation {
   std::string text;           // without stop strings and control tokens
   FinishReason finish_reason = FinishReason::kStop;
   Timings timings;
+  std::vector<ChosenToken> logprobs = {};  // of `tokens`, with GenerateOptions::top_logprobs
 };
 
-/// Receives the answer as it grows. `text` is valid UTF-8, never part of a stop string, and may be empty.
+/// Receives the answer as it grows.
 class TokenSink {
  public:
   virtual ~TokenSink() = default;
+  /// `text` is valid UTF-8, never part of a stop string, and may be empty.
   virtual void on_text(std::string_view text) = 0;
+  /// With GenerateOptions::top_logprobs: each of Generation::tokens, before the text that it completes.
+  virtual void on_token(const ChosenToken&) {}
 };
 
 /// Holds a reference to its Model and ThreadPool, which must outlive it. Used by one thread at a time. Sessions of
@@ -110,7 +118,7 @@ class Session {
   /// tokens goes on where `prompt` continues it. Returns n_tokens().
   uint64_t resume(std::span<const Token> prompt);
 
-  /// Appends `tokens`, then generates. Errors: kInvalidArgument (an id outside the vocabulary, no tokens at all),
+  /// Appends `tokens`, then generates. Errors: kInvalidArgument (an id outside the vocabulary, no tokens, an option),
   /// kResourceExhausted (the prompt does not fit into the context). A stop request is not an error: what was
   /// generated so far comes back with FinishReason::kCancelled, within one layer of a batch.
   Result<Generation> generate(std::span<const Token> tokens, const GenerateOptions& options, std::stop_token stop,

@@ -73,7 +73,7 @@ Status set_variables(jinja::Interpreter& interpreter, jinja::Runtime& runtime, c
 }  // namespace
 
 struct ChatTemplate::State {
-  std::string name;
+  std::string name, source;
   jinja::Program program;
 };
 
@@ -85,7 +85,11 @@ ChatTemplate::~ChatTemplate() = default;
 Result<ChatTemplate> ChatTemplate::compile(std::string_view source, std::string_view name) {
   auto program = jinja::parse(source);
   if (!program) return make_error(program.error().code, "chat template '{}': {}", name, program.error().message);
-  return ChatTemplate(std::make_unique<State>(State{std::string(name), *std::move(program)}));
+  return ChatTemplate(std::make_unique<State>(State{std::string(name), std::string(source), *std::move(program)}));
+}
+
+bool ChatTemplate::mentions(std::string_view text) const {
+  return state_->source.find(text) != std::string::npos;
 }
 
 Result<RenderedPrompt> ChatTemplate::render(const ChatTemplateInput& input, const TemplateLimits& limits) const {

@@ -56,6 +56,9 @@ class ChatTemplate {
   /// template exceeds its bounds (steps, output bytes, recursion).
   Result<RenderedPrompt> render(const ChatTemplateInput& input, const TemplateLimits& limits = {}) const;
 
+  /// Whether its source has this text in it, a variable's name or a tag: a guess at what the template knows of.
+  bool mentions(std::string_view text) const;
+
  private:
   struct State;
   explicit ChatTemplate(std::unique_ptr<State>);

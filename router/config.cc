@@ -100,6 +100,7 @@ void read_tables(TomlReader& root, const std::string& file, const ReadFile& read
     reader.number("threshold", 0, 1, config.routing.threshold);
     reader.number("familiarity", 0, 1, config.routing.familiarity);
     reader.number("vote_weight", 0, 1, config.routing.vote_weight);
+    reader.number("draft_confidence", 0, 1, config.routing.draft_confidence);
     reader.number("stickiness", 1, 1000, config.routing.stickiness);
     reader.integer("talk_after_ms", 0, kMaxSeconds * 1000, config.talk_after_ms);
     reader.integer("load_timeout_s", 1, kMaxSeconds, config.load_timeout_s);

@@ -30,12 +30,13 @@ enum class ConversationPolicy {
 std::optional<ConversationPolicy> find_conversation_policy(std::string_view name);
 
 struct RoutingConfig {
-  uint32_t layer = 6;      // the assistant's layers that a request passes before its state is classified
-  double threshold = 0.6;  // a specialist needs this confidence, else the assistant answers,
-  double familiarity = 0;  // and a request this much of it, see Classification
-  double stickiness = 2;   // by this factor the odds of whoever answered last are better
-  double vote_weight = 0;  // 0 to 1; of what the assistant itself thinks, where nobody is sure enough
-  std::string encoder;     // a model that embeds requests, beside the assistant; a file or a name; may be empty
+  uint32_t layer = 6;           // the assistant's layers that a request passes before its state is classified
+  double threshold = 0.6;       // a specialist needs this confidence, else the assistant answers,
+  double familiarity = 0;       // and a request this much of it, see Classification
+  double stickiness = 2;        // by this factor the odds of whoever answered last are better
+  double vote_weight = 0;       // 0 to 1; of what the assistant itself thinks, where nobody is sure enough
+  double draft_confidence = 0;  // 0 to 1; of a draft of the assistant's that is kept where nobody is sure enough
+  std::string encoder;          // a model that embeds requests, beside the assistant; a file or a name; may be empty
   std::vector<std::string> background = {};  // requests that belong to nobody, so that others like them are told apart
   std::string evaluation;  // labelled requests for `sain route eval`; a file beside the configuration, may be empty
 };

@@ -7,6 +7,7 @@
 
 #include "formats/utf8.h"
 #include "router/answer_check.h"
+#include "router/draft_gate.h"
 #include "router/plan.h"
 
 namespace sain::router {
@@ -71,7 +72,6 @@ class TokenForwarder : public engine::TokenSink {
   void flush() {
     if (held_.empty()) return;
     if (timings_.first_token_ms == 0) timings_.first_token_ms = ms_since(start_);
-
     sink_(TokenEvent{by_, std::exchange(held_, {})});
   }
 
@@ -82,6 +82,26 @@ class TokenForwarder : public engine::TokenSink {
   RequestTimings& timings_;
   Deadline* deadline_;
   std::string held_;
+};
+
+/// Keeps the log probabilities of the first tokens, and stops then.
+class DraftCollector : public engine::TokenSink {
+ public:
+  DraftCollector(size_t n_tokens, const std::stop_token& caller)
+      : n_tokens_(n_tokens), forward_(caller, [this] { stop_.request_stop(); }) {}
+  void on_text(std::string_view) override {}
+  void on_token(const engine::ChosenToken& token) override {
+    if (logprobs.size() < n_tokens_) logprobs.push_back(token.logprob);
+    if (logprobs.size() == n_tokens_) stop_.request_stop();
+  }
+  std::stop_token token() const { return stop_.get_token(); }
+
+  std::vector<double> logprobs;
+
+ private:
+  size_t n_tokens_;
+  std::stop_source stop_;
+  std::stop_callback<std::function<void()>> forward_;
 };
 
 /// Text as what the assistant says meanwhile.
@@ -109,6 +129,7 @@ struct Coordinator::Request {
   Clock::time_point start = Clock::now();
   RequestTimings timings = {};
   RequestCost cost = {};                             // of the step that is served, for whoever counts
+  bool is_draft = false;                             // what the assistant says may give way to a specialist
   FallbackCause failure = FallbackCause::kNoAnswer;  // of the member that was tried last
 };
 
@@ -224,14 +245,28 @@ std::vector<RouteDecision> Coordinator::plan(const RouteDecision& whole, const R
   return steps.size() > 1 ? steps : std::vector<RouteDecision>{whole};
 }
 
+/// The specialist to whom the assistant leaves the request if it is not sure of its draft.
+std::optional<SpecialistId> Coordinator::escalation(const RouteDecision& decision, const Request& request) const {
+  if (options_.draft_confidence <= 0 || decision.cause != RouteCause::kBelowThreshold) return std::nullopt;
+  // A stream that has forgotten tokens cannot take a draft back.
+  const auto& stream = request.conversation.stream;
+  if (stream && stream->n_tokens() > stream->history().size()) return std::nullopt;
+  const auto& p = decision.probabilities;  // a specialist's is the greatest
+  return SpecialistId(static_cast<uint32_t>(std::ranges::max_element(p) - p.begin()));
+}
+
 /// The answer of the first member that gives one; an error when nobody does. The turn joins the conversation.
 Result<Coordinator::Outcome> Coordinator::serve(const RouteDecision& decision, Request& request) {
   request.text = decision.request;
   std::vector<SpecialistId> members = {decision.target};
+  const auto specialist = escalation(decision, request);
+  if (specialist) members.push_back(*specialist);
   if (decision.second_best) members.push_back(*decision.second_best);
   if (members.back() != kAssistant) members.push_back(kAssistant);
   for (size_t i = 0;; ++i) {
     const SpecialistId id = members[i];
+    const bool is_last = i + 1 == members.size();
+    request.is_draft = specialist && i == 0;
     const std::string& name = registry_.snapshot().names[index(id)];
     if (id != kAssistant)
       request.sink(StatusEvent{StatusEvent::Kind::kAcknowledged, id, 0,
@@ -241,14 +276,14 @@ Result<Coordinator::Outcome> Coordinator::serve(const RouteDecision& decision, R
     auto answer = try_member(id, request);
     const bool is_stopped = request.stop.stop_requested();
     if (!answer && is_stopped) answer = Answer{.finish_reason = engine::FinishReason::kCancelled};
-    if (!answer && id == kAssistant) {
+    if (!answer && is_last) {
       count([](Metrics& m) { ++m.n_errors; });
       if (parts_.serving != nullptr) parts_.serving->finish(id, RequestEnd::kFailed, request.cost);
       request.sink(ErrorEvent{answer.error()});
       return std::move(answer).error();
     }
     if (!is_stopped && (!answer || is_blank(answer->text))) {
-      if (id != kAssistant) {
+      if (!is_last) {
         fall_back(id, members[i + 1], answer ? "it gave no answer" : answer.error().message, request);
         continue;
       }
@@ -285,7 +320,8 @@ Result<Answer> Coordinator::try_member(SpecialistId id, Request& request) {
   auto answer = this->answer(id, *lease, request);
   const ContextManager& context = request.conversation.context;
   if (context.forgetting() > before) request.sink(ForgetEvent{context.forgetting(), context.forgetting_text()});
-  if (!request.stop.stop_requested() && (!answer || is_blank(answer->text)))
+  const bool is_unsure = !answer && request.failure == FallbackCause::kUnsure;
+  if (!request.stop.stop_requested() && !is_unsure && (!answer || is_blank(answer->text)))
     count([](Metrics& m) { ++m.n_answer_failures; });
   return answer;
 }
@@ -355,8 +391,15 @@ Result<Answer> Coordinator::answer(SpecialistId id, const ModelLease& lease, Req
   if (id != kAssistant) deadline.emplace(request.stop, options_.answer_timeout);
   TokenForwarder forwarder(id, request.sink, request.start, request.timings, deadline ? &*deadline : nullptr);
   request.failure = FallbackCause::kAnswerFailed;
-  auto answer = parts_.answer(id, lease, request.conversation, request.text,
-                              deadline ? deadline->token() : request.stop, request.sink, forwarder);
+  const MemberRequest asked = {.text = request.text, .mode = request.options.mode};
+  if (request.is_draft) return draft(lease, asked, forwarder, request);
+  const EventSink events = [&](const Event& event) {
+    const auto* status = std::get_if<StatusEvent>(&event);
+    if (deadline && status != nullptr && status->kind == StatusEvent::Kind::kThinking) deadline->meet();
+    request.sink(event);
+  };
+  auto answer = parts_.answer(id, lease, request.conversation, asked, deadline ? deadline->token() : request.stop,
+                              events, forwarder);
   if (deadline && deadline->is_over()) {
     request.failure = FallbackCause::kTooLate;
     return make_error(ErrorCode::kResourceExhausted, "it had not begun after {} s",
@@ -371,15 +414,37 @@ Result<Answer> Coordinator::answer(SpecialistId id, const ModelLease& lease, Req
   return answer;
 }
 
+/// An answer of the assistant that passes on once it is sure of it. What it is not sure of is a failure.
+Result<Answer> Coordinator::draft(const ModelLease& lease, MemberRequest asked, engine::TokenSink& sink,
+                                  Request& request) {
+  DraftGate gate(options_.draft_confidence, sink, request.stop);
+  asked.top_logprobs = 0;
+  auto answer = parts_.answer(kAssistant, lease, request.conversation, asked, gate.token(), request.sink, gate);
+  if (!answer) return answer;
+  gate.finish();
+  if (gate.is_open()) {
+    request.failure = FallbackCause::kNoAnswer;  // if it is blank
+    return answer;
+  }
+  if (request.stop.stop_requested()) {
+    answer->text.clear();  // nobody has seen it
+    return answer;
+  }
+  request.failure = FallbackCause::kUnsure;
+  return make_error(ErrorCode::kUnsupported, "a confidence of {:.2f} < {:.2f} in its draft", gate.confidence(),
+                    options_.draft_confidence);
+}
+
 void Coordinator::fall_back(SpecialistId from, SpecialistId to, const std::string& reason, Request& request) {
   count([](Metrics& m) { ++m.n_fallbacks; });
   if (parts_.serving != nullptr) parts_.serving->fall_back(from, request.failure);
   const std::vector<std::string>& names = registry_.snapshot().names;
-  request.sink(FallbackEvent{
-      from, to, reason,
-      to == kAssistant ? fmt::format("The {} specialist could not answer, so I will try myself.", names[index(from)])
-                       : fmt::format("The {} specialist could not answer, so the {} specialist will try.",
-                                     names[index(from)], names[index(to)])});
+  std::string text = "I am not sure of my answer.";
+  if (from != kAssistant)
+    text = fmt::format(
+        "The {} specialist could not answer, so {}.", names[index(from)],
+        to == kAssistant ? "I will try myself" : fmt::format("the {} specialist will try", names[index(to)]));
+  request.sink(FallbackEvent{from, to, reason, std::move(text)});
 }
 
 void Coordinator::record(const Outcome& outcome, Request& request) {
@@ -449,6 +514,17 @@ std::vector<std::string> Coordinator::history(const Conversation& conversation) 
     if (turn.by != kAssistant && names.back() != name) names.push_back(name);
   }
   return names;
+}
+
+Result<std::vector<double>> Coordinator::draft(std::string_view request, size_t n_tokens, std::stop_token stop) const {
+  SAIN_ASSIGN_OR_RETURN(const ModelLease lease, residency_.acquire(kAssistant, {.stop = stop}));
+  Conversation conversation;
+  DraftCollector collector(n_tokens, stop);
+  SAIN_ASSIGN_OR_RETURN([[maybe_unused]] const Answer answer,
+                        parts_.answer(
+                            kAssistant, lease, conversation, {.text = request, .mode = Mode::kAuto, .top_logprobs = 0},
+                            collector.token(), [](const Event&) {}, collector));
+  return std::move(collector.logprobs);
 }
 
 Metrics Coordinator::metrics() const {

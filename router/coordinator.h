@@ -33,13 +33,20 @@ struct Answer {
   engine::Timings timings = {};
 };
 
+/// What a member is asked, and how.
+struct MemberRequest {
+  std::string_view text;
+  Mode mode = Mode::kAuto;                    // kSlow: who can may think first
+  std::optional<uint32_t> top_logprobs = {};  // for TokenSink::on_token(), as in engine::GenerateOptions
+};
+
 /// What a Coordinator works with; tests put their own here. Called by several threads at once.
 struct CoordinatorParts {
   std::function<Result<Classification>(std::string_view text)> classify;
   /// The answer of a member whose model is leased, unless it is in the cloud. Makes room in the conversation, and says
-  /// there what that has cost. Tells of a summary and of the handoff.
+  /// there what that has cost. Tells of a summary, of the handoff, and what the member thinks.
   std::function<Result<Answer>(SpecialistId id, const ModelLease& lease, Conversation& conversation,
-                               std::string_view request, std::stop_token stop, const EventSink& events,
+                               const MemberRequest& request, std::stop_token stop, const EventSink& events,
                                engine::TokenSink& sink)>
       answer;
   /// The assistant's vote: how probable it is that each of `members` should answer. May be empty.
@@ -52,9 +59,11 @@ struct CoordinatorParts {
 
 struct CoordinatorOptions {
   RoutePolicy policy = {};
-  double vote_weight = 0;  // 0 to 1; of the assistant's vote where nobody is sure enough; 0: it is not asked
-  bool plans = true;       // requests of several steps are taken apart
-  bool synthesis = false;  // and the assistant says at the end what came of them
+  double vote_weight = 0;       // 0 to 1; of the assistant's vote where nobody is sure enough; 0: it is not asked
+  double draft_confidence = 0;  // 0 to 1; of a draft of the assistant's that is kept where nobody is sure enough, see
+                                // DraftGate; 0: any is
+  bool plans = true;            // requests of several steps are taken apart
+  bool synthesis = false;       // and the assistant says at the end what came of them
   bool prefetch = false;
   std::chrono::milliseconds talk_after{0};  // of loading; 0: silent
   std::chrono::milliseconds load_timeout = std::chrono::minutes(2);
@@ -74,15 +83,21 @@ class Coordinator {
               CoordinatorParts parts);
 
   /// RouteEvent; for a request of several steps PlanEvent, and StepEvent before each; then of each member that is tried
-  /// StatusEvents, HandoffEvent, TokenEvents, and a FallbackEvent if it fails: the specialist, the second best one if
-  /// there is any, the assistant. A ForgetEvent where old turns had to go; then DoneEvent, or ErrorEvent when the
-  /// assistant fails too. Whatever a specialist does, the request gets an answer. A stop request ends load or answer,
-  /// and is not an error. The turn joins the conversation. Errors: that of the ErrorEvent.
+  /// StatusEvents, HandoffEvent, what it thinks, TokenEvents, and a FallbackEvent if it fails: the specialist, the
+  /// second best one if there is any, the assistant. Where a specialist was the most probable, but not enough, the
+  /// assistant's draft is kept if it is sure of it; else nobody sees it, and a FallbackEvent leads to the specialist.
+  /// A ForgetEvent where old turns had to go; then DoneEvent, or ErrorEvent when the assistant fails too. Whatever a
+  /// specialist does, the request gets an answer. A stop request ends load or answer, and is not an error. The turn
+  /// joins the conversation. Errors: that of the ErrorEvent.
   Status handle(Conversation& conversation, std::string_view request, const RequestOptions& options,
                 const EventSink& sink, std::stop_token stop = {});
 
   /// Classifies and decides, without answering. A failure to classify means that the assistant answers.
   RouteDecision route(std::string_view request, const Conversation& conversation = {}, Mode mode = Mode::kAuto) const;
+
+  /// The natural-log probabilities of the first n_tokens tokens, of fewer where it is shorter, that the assistant would
+  /// answer to `request` alone. Errors: those of CoordinatorParts::answer and of Residency.
+  Result<std::vector<double>> draft(std::string_view request, size_t n_tokens, std::stop_token stop = {}) const;
 
   Metrics metrics() const;
 
@@ -91,10 +106,12 @@ class Coordinator {
   struct Outcome;
   std::vector<RouteDecision> plan(const RouteDecision& whole, const Request& request) const;
   Result<Outcome> serve(const RouteDecision& decision, Request& request);
+  std::optional<SpecialistId> escalation(const RouteDecision& decision, const Request& request) const;
   void synthesise(size_t n_steps, Request& request);
   Result<Answer> try_member(SpecialistId id, Request& request);
   Result<ModelLease> bring_in(SpecialistId id, Request& request);
   Result<Answer> answer(SpecialistId id, const ModelLease& lease, Request& request);
+  Result<Answer> draft(const ModelLease& lease, MemberRequest asked, engine::TokenSink& sink, Request& request);
   void fall_back(SpecialistId from, SpecialistId to, const std::string& reason, Request& request);
   void record(const Outcome& outcome, Request& request);
   void finish(const Outcome& last, Request& request);

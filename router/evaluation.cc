@@ -123,4 +123,47 @@ RouteReport report(const std::vector<RoutedRequest>& routed, const RegistrySnaps
   return report;
 }
 
+DraftReport report_drafts(const std::vector<DraftedRequest>& drafted) {
+  const auto is_own = [](const DraftedRequest& item) {
+    return item.routed.request.label.value_or(kAssistant) == kAssistant;
+  };
+  const auto is_unsure = [](const DraftedRequest& item) {
+    return item.routed.decision.cause == RouteCause::kBelowThreshold;
+  };
+  const auto confidence = [](const DraftedRequest& item, DraftMeasure measure, size_t n_tokens) {
+    return draft_confidence(std::span(item.logprobs).first(std::min(n_tokens, item.logprobs.size())), measure);
+  };
+  DraftReport report;
+  for (const DraftedRequest& item : drafted) {
+    ++(is_own(item) ? report.n_own : report.n_others);
+    if (is_unsure(item)) ++(is_own(item) ? report.n_unsure_own : report.n_unsure_others);
+  }
+  for (const DraftMeasure measure : {DraftMeasure::kMean, DraftMeasure::kLeast, DraftMeasure::kShare}) {
+    for (const size_t n_tokens : {size_t{4}, size_t{8}, DraftGate::kTokens}) {
+      std::vector<double> own, others, unsure_own, unsure_others;
+      for (const DraftedRequest& item : drafted) {
+        const double score = confidence(item, measure, n_tokens);
+        (is_own(item) ? own : others).push_back(score);
+        if (is_unsure(item)) (is_own(item) ? unsure_own : unsure_others).push_back(score);
+      }
+      report.measures.push_back(
+          {measure, n_tokens, area_under_roc(own, others), area_under_roc(unsure_own, unsure_others)});
+    }
+  }
+  for (const double threshold : {0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0}) {
+    DraftReport::Point point{.threshold = threshold};
+    for (const DraftedRequest& item : drafted) {
+      if (!is_unsure(item)) continue;
+      const bool is_escalated = confidence(item, DraftMeasure::kMean, DraftGate::kTokens) < threshold;
+      const auto& p = item.routed.decision.probabilities;
+      const auto specialist = static_cast<size_t>(std::max_element(p.begin(), p.end()) - p.begin());
+      const size_t answers = is_escalated ? specialist : index(kAssistant);
+      point.n_escalated += is_escalated;
+      point.n_right += answers == index(item.routed.request.label.value_or(kAssistant));
+    }
+    report.points.push_back(point);
+  }
+  return report;
+}
+
 }  // namespace sain::router

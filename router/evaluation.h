@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "formats/result.h"
+#include "router/draft_gate.h"
 #include "router/registry.h"
 #include "router/route_policy.h"
 
@@ -58,5 +59,31 @@ struct RouteReport {
 
 /// Requests that name a member (@name) have no place here: every decision must carry probabilities.
 RouteReport report(const std::vector<RoutedRequest>& routed, const RegistrySnapshot& registry);
+
+/// A request, and how probable the assistant finds the first tokens of its own answer to it.
+struct DraftedRequest {
+  RoutedRequest routed;
+  std::vector<double> logprobs;  // see Coordinator::draft()
+};
+
+/// How well the confidence of drafts tells what the assistant should answer, and what is out of scope, from what
+/// belongs to a specialist; of all requests, and of the unsure ones (RouteCause::kBelowThreshold), which it decides on.
+struct DraftReport {
+  struct Measure {
+    DraftMeasure measure = DraftMeasure::kMean;
+    size_t n_tokens = 0;  // at most, of each draft
+    double auroc = 0, unsure_auroc = 0;
+  };
+  struct Point {
+    double threshold = 0;      // of DraftMeasure::kMean over DraftGate::kTokens
+    uint32_t n_escalated = 0;  // unsure requests whose drafts have less
+    uint32_t n_right = 0;      // unsure requests that whoever should then answers
+  };
+  uint32_t n_own = 0, n_others = 0;                // the assistant's, specialists'
+  uint32_t n_unsure_own = 0, n_unsure_others = 0;  // of these: unsure
+  std::vector<Measure> measures;
+  std::vector<Point> points;
+};
+DraftReport report_drafts(const std::vector<DraftedRequest>& drafted);
 
 }  // namespace sain::router

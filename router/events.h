@@ -33,7 +33,7 @@ struct StepEvent {
   size_t index = 0;
 };
 
-/// What goes on before the answer; never part of it.
+/// What goes on before the answer; never part of it. Nor is it of a conversation.
 struct StatusEvent {
   enum class Kind {
     kAcknowledged,  // the assistant says, in `text`, that it brings in the specialist
@@ -41,6 +41,7 @@ struct StatusEvent {
     kReady,
     kSummarising,  // the assistant writes a summary of old turns, before the answer
     kTalking,      // the assistant says `text` while the specialist is loaded
+    kThinking,     // the next piece of what the member thinks, after the HandoffEvent: valid UTF-8
   };
   Kind kind = Kind::kLoading;
   SpecialistId member = kAssistant;
@@ -63,7 +64,8 @@ struct TokenEvent {
   std::string text;
 };
 
-/// A specialist failed, and another one or the assistant answers instead. Text that came from the first is void.
+/// A specialist failed, and another one or the assistant answers instead; or the assistant is not sure of its draft,
+/// and a specialist answers. Text that came from the first is void.
 struct FallbackEvent {
   SpecialistId from = kAssistant;
   SpecialistId to = kAssistant;

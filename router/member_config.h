@@ -34,6 +34,7 @@ struct MemberConfig {
   std::string model;  // a file (relative to the configuration) or a name of the catalogue; empty with `cloud`
   std::string system_prompt = {};
   uint32_t max_tokens = 512;
+  std::optional<uint32_t> thinking_tokens = {};  // of thought before an answer in slow mode, at most; see Thinking
   std::vector<std::string> stop_strings = {};
   engine::SamplerOptions sampling = {};
   std::vector<Intent> intents = {};       // may be empty: then only @name reaches the specialist

@@ -111,6 +111,8 @@ void read_member(TomlReader& reader, const std::string& file, const std::string&
   reader.string("model", member.model, member.cloud ? Presence::kOptional : Presence::kRequired);
   reader.string("system_prompt", member.system_prompt);
   reader.integer("max_tokens", 1, kMaxContext, member.max_tokens);
+  if (reader.node("thinking_tokens") != nullptr)
+    reader.integer("thinking_tokens", 0, kMaxContext, member.thinking_tokens.emplace());
   reader.strings("stop", member.stop_strings);
   read_sampling(reader, file, path, member.sampling);
   if (const toml::node* node = reader.node("intents")) {

@@ -19,9 +19,9 @@ engine::SessionOptions fitted(engine::SessionOptions options, const engine::Mode
   return options;
 }
 
-CountTokens counter(const engine::Model& model, std::time_t now) {
-  return [&model, now](std::span<const Message> messages) -> Result<size_t> {
-    SAIN_ASSIGN_OR_RETURN(const std::vector<Token> tokens, render_prompt(model, messages, now));
+CountTokens counter(const engine::Model& model, std::time_t now, Thinking thinking) {
+  return [&model, now, thinking](std::span<const Message> messages) -> Result<size_t> {
+    SAIN_ASSIGN_OR_RETURN(const std::vector<Token> tokens, render_prompt(model, messages, now, thinking));
     return tokens.size();
   };
 }
@@ -43,6 +43,37 @@ std::vector<std::string> stop_strings(const engine::Model& model, std::vector<st
   if (model.chat_template() == nullptr)
     for (std::string& stop_string : plain_stop_strings()) own.push_back(std::move(stop_string));
   return own;
+}
+
+/// Tokens that the member may think before it answers. A quarter of the context at most.
+uint32_t thinking_tokens(const MemberConfig& member, const engine::Model& model, Mode mode, uint32_t context_length) {
+  if (mode != Mode::kSlow) return 0;
+  const uint32_t wanted = member.thinking_tokens.value_or(knows_thinking(model) ? kThinkingTokens : 0);
+  return std::min(wanted, context_length / 4);
+}
+
+/// What the member thinks, as events.
+class ThoughtSink : public engine::TokenSink {
+ public:
+  ThoughtSink(SpecialistId by, const EventSink& events) : by_(by), events_(events) {}
+  void on_text(std::string_view text) override {
+    if (!text.empty()) events_(StatusEvent{StatusEvent::Kind::kThinking, by_, 0, std::string(text)});
+  }
+
+ private:
+  SpecialistId by_;
+  const EventSink& events_;
+};
+
+/// Of a thought and the answer after it.
+engine::Timings sum(const engine::Timings& thought, engine::Timings answer) {
+  answer.first_token_ms += thought.prefill_ms + thought.decode_ms;
+  answer.prefill_tokens += thought.prefill_tokens;
+  answer.prefill_ms += thought.prefill_ms;
+  answer.decode_tokens += thought.decode_tokens;
+  answer.decode_ms += thought.decode_ms;
+  answer.decode_passes += thought.decode_passes;
+  return answer;
 }
 
 }  // namespace
@@ -85,7 +116,7 @@ void ModelRunner::forget() const {
 }
 
 Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, Conversation& conversation,
-                                   std::string_view request, std::stop_token stop, const EventSink& events,
+                                   const MemberRequest& asked, std::stop_token stop, const EventSink& events,
                                    engine::TokenSink& sink) const {
   const auto start = std::chrono::steady_clock::now();
   ContextManager& context = conversation.context;
@@ -95,13 +126,18 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   const bool is_own_stream = is_stream && id == kAssistant;
   const std::time_t now = std::time(nullptr);
   const uint32_t answer_tokens = std::min(member.max_tokens, options.context_length / 2);
+  // The assistant's stream could not take a thought back.
+  const uint32_t thought_tokens =
+      is_own_stream ? 0 : thinking_tokens(member, model, asked.mode, options.context_length);
+  const Thinking thinking = thought_tokens > 0 ? Thinking::kFirst : Thinking::kNone;
   const engine::GenerateOptions generate = {.max_tokens = is_stream ? member.max_tokens : answer_tokens,
                                             .stop_strings = stop_strings(model, member.stop_strings),
-                                            .sampler = member.sampling};
+                                            .sampler = member.sampling,
+                                            .top_logprobs = asked.top_logprobs};
 
   const FitOptions fit = {.policy = policy_,
-                          .budget = options.context_length - answer_tokens,
-                          .count_tokens = counter(model, now),
+                          .budget = options.context_length - answer_tokens - thought_tokens,
+                          .count_tokens = counter(model, now, thinking),
                           .summarise = [&](std::span<const Turn> turns) -> Result<std::string> {
                             events(StatusEvent{StatusEvent::Kind::kSummarising, kAssistant, 0, {}});
                             SAIN_ASSIGN_OR_RETURN(engine::Session session, this->session(*assistant_));
@@ -110,12 +146,12 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   ContextWindow window;
   std::vector<Token> prompt;
   if (is_own_stream && conversation.stream) {
-    SAIN_ASSIGN_OR_RETURN(window, context.build(member.system_prompt, request, SIZE_MAX, fit.count_tokens));
-    SAIN_ASSIGN_OR_RETURN(prompt, render_prompt(model, window.messages, now));
+    SAIN_ASSIGN_OR_RETURN(window, context.build(member.system_prompt, asked.text, SIZE_MAX, fit.count_tokens));
+    SAIN_ASSIGN_OR_RETURN(prompt, render_prompt(model, window.messages, now, thinking));
   }
   // A stream that goes on takes what is new, however long the conversation; anything else takes what fits.
   if (prompt.empty() || !conversation.stream->continues(prompt)) {
-    auto fits = context.fit(member.system_prompt, request, fit);
+    auto fits = context.fit(member.system_prompt, asked.text, fit);
     if (!fits && fits.error().code == ErrorCode::kResourceExhausted)
       return make_error(ErrorCode::kResourceExhausted, "{} (context_length {}, less {} for the answer)",
                         fits.error().message, options.context_length, answer_tokens);
@@ -123,7 +159,7 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
     window = *std::move(fits);
     // The assistant's stream begins with what is left, and the next request must continue it.
     if (is_own_stream) context.drop(window.n_dropped_turns);
-    SAIN_ASSIGN_OR_RETURN(prompt, render_prompt(model, window.messages, now));
+    SAIN_ASSIGN_OR_RETURN(prompt, render_prompt(model, window.messages, now, thinking));
   }
 
   std::optional<engine::Session> own;
@@ -135,11 +171,18 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   const uint64_t n_known = session->resume(prompt);
   events(HandoffEvent{id, context.turns().size() - window.n_dropped_turns, prompt.size(), n_known,
                       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count()});
-  auto generation = session->generate(std::span(prompt).subspan(n_known), generate, stop, sink);
+  AnswerFilter filter(sink, thinking);
+  ThoughtEnd thought = {{prompt.begin() + static_cast<std::ptrdiff_t>(n_known), prompt.end()}, {}};
+  if (thinking == Thinking::kFirst) {
+    ThoughtSink thoughts(id, events);
+    SAIN_ASSIGN_OR_RETURN(thought, think(*session, thought.tokens, generate, thought_tokens, stop, thoughts));
+  }
+  auto generation = session->generate(thought.tokens, generate, stop, filter);
   if (!generation) {
     session.reset();
     return std::move(generation).error();
   }
+  filter.finish();
   if (!is_own_stream) session->keep(engine::Keep::kMemory);
   if (session->n_tokens() > session->context_length()) {
     context.forgets(Forgetting::kStreamed,
@@ -147,11 +190,11 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
                                 "are kept.",
                                 options.n_sinks, session->context_length() - options.n_sinks));
   }
-  return Answer{std::move(generation->text),
+  return Answer{filter.text(),
                 generation->finish_reason,
                 window.n_dropped_turns,
                 {session->history().size(), session->context_length()},
-                generation->timings};
+                sum(thought.timings, generation->timings)};
 }
 
 void ModelRunner::talk(SpecialistId id, std::string_view request, std::stop_token stop, engine::TokenSink& sink) const {

@@ -25,11 +25,11 @@ class ModelRunner {
   ModelRunner(const Registry& registry, engine::ThreadPool& pool, const engine::Model& assistant,
               const engine::SessionOptions& options, ConversationPolicy policy);
 
-  /// The answer of member `id`, whose model is `model`, to `request` after the turns of the conversation, in which it
+  /// The answer of member `id`, whose model is `model`, to `asked` after the turns of the conversation, in which it
   /// makes room by the policy; `events` hears of each summary, and of the handoff. Half of the model's context is room
   /// for the answer at most, unless it is a stream. Errors: those of ContextManager::fit and of Session.
   Result<Answer> answer(SpecialistId id, const engine::Model& model, Conversation& conversation,
-                        std::string_view request, std::stop_token stop, const EventSink& events,
+                        const MemberRequest& asked, std::stop_token stop, const EventSink& events,
                         engine::TokenSink& sink) const;
 
   /// A sentence or two of the assistant to a user who waits for specialist `id`. Nothing where it cannot be.

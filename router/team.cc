@@ -27,6 +27,7 @@ Result<std::shared_ptr<Team>> Team::assemble(Config config, const Team* before, 
                            .stickiness = said.routing.stickiness};
   const CoordinatorOptions options{.policy = policy,
                                    .vote_weight = said.routing.vote_weight,
+                                   .draft_confidence = said.routing.draft_confidence,
                                    .prefetch = said.prefetch && !said.unload_after_answer,
                                    .talk_after = std::chrono::milliseconds(said.talk_after_ms),
                                    .load_timeout = std::chrono::seconds(said.load_timeout_s),
@@ -40,9 +41,10 @@ CoordinatorParts Team::parts(ServingMetrics& serving) const {
   CoordinatorParts parts;
   parts.serving = &serving;
   parts.classify = [this](std::string_view text) { return classifier_->classify(text); };
-  parts.answer = [this](SpecialistId id, const ModelLease& lease, Conversation& conversation, std::string_view request,
-                        std::stop_token stop, const EventSink& events, engine::TokenSink& sink) {
-    if (registry_.member(id).cloud) return cloud_->answer(id, conversation, request, stop, events, sink);
+  parts.answer = [this](SpecialistId id, const ModelLease& lease, Conversation& conversation,
+                        const MemberRequest& request, std::stop_token stop, const EventSink& events,
+                        engine::TokenSink& sink) {
+    if (registry_.member(id).cloud) return cloud_->answer(id, conversation, request.text, stop, events, sink);
     return runner_.answer(id, lease.model(), conversation, request, stop, events, sink);
   };
   parts.vote = [this](std::string_view request, std::span<const SpecialistId> members) {

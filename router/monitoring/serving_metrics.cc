@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::array kStageNames = {"route", "load", "prefill", "first_token", "token"};
 constexpr std::array kEndNames = {"answered", "cancelled", "failed"};
-constexpr std::array kCauseNames = {"load_failed", "answer_failed", "too_late", "refused", "no_answer"};
+constexpr std::array kCauseNames = {"load_failed", "answer_failed", "too_late", "refused", "no_answer", "unsure"};
 
 uint64_t value_of(const Counter& counter) {
   return static_cast<uint64_t>(counter.value());

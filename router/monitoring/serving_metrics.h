@@ -29,6 +29,7 @@ enum class FallbackCause {
   kTooLate,       // it had not begun in time
   kRefused,       // it said that it will not
   kNoAnswer,      // it said nothing
+  kUnsure,        // it was the assistant, and not sure enough of its draft
 };
 
 std::string_view to_string(Stage stage);          // "route", "load", "prefill", "first_token", "token"

@@ -24,6 +24,8 @@ std::string_view to_string(StatusEvent::Kind kind) {
       return "summarising";
     case StatusEvent::Kind::kTalking:
       return "talking";
+    case StatusEvent::Kind::kThinking:
+      return "thinking";
   }
   return "loading";
 }
@@ -184,10 +186,11 @@ PlanEvent read_plan(Fields& fields, const RegistrySnapshot& registry, std::optio
 StatusEvent read_status(Fields& fields, const RegistrySnapshot& registry) {
   using Kind = StatusEvent::Kind;
   StatusEvent event;
-  event.kind = fields.one_of("kind", Kind::kTalking);
+  event.kind = fields.one_of("kind", Kind::kThinking);
   event.member = read_member(fields, "specialist", registry);
   if (event.kind == Kind::kLoading) event.fraction = fields.number("fraction", 0, 1);
-  const bool speaks = event.kind == Kind::kAcknowledged || event.kind == Kind::kTalking;
+  const bool speaks =
+      event.kind == Kind::kAcknowledged || event.kind == Kind::kTalking || event.kind == Kind::kThinking;
   if (speaks || fields.has("text")) event.text = fields.some_text("text");
   return event;
 }

@@ -15,8 +15,8 @@ namespace sain::router {
 
 inline constexpr std::string_view kProtocolName = "sain";
 
-/// The major version: readers refuse any other. New fields do not change it.
-inline constexpr uint64_t kProtocolVersion = 1;
+/// The version that is written. Readers take every one since kOldestProtocolVersion, which later ones only add to.
+inline constexpr uint64_t kProtocolVersion = 2, kOldestProtocolVersion = 1;
 
 /// The first message of a request: what was asked. All others are Events.
 struct RequestMessage {
@@ -36,7 +36,7 @@ nlohmann::ordered_json to_json(const RouteDecision& decision, const RegistrySnap
 /// One line without its end; bytes that are not UTF-8 are replaced.
 std::string to_line(const nlohmann::ordered_json& json);
 
-/// The reverse: to_json() of what is returned gives the same fields again. Fields that version 1 does not know are
+/// The reverse: to_json() of what is returned gives the same fields again. Fields that are not known are
 /// passed over. Errors: kInvalidArgument, naming the field ("token.by"), what was expected and what was found: an
 /// unknown message, a missing field, another type, a member that the registry does not have, a value out of range.
 Result<RequestMessage> parse_request(const nlohmann::json& message);

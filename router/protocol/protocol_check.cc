@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "formats/utf8.h"
 #include "router/protocol/message.h"
@@ -28,6 +29,7 @@ Status ProtocolCheck::check_next(const Event& event) {
 Status ProtocolCheck::on(const RouteEvent& event) {
   if (stage_ != Stage::kStart) return out_of_place("route");
   choose(event.decision.target);
+  is_draft_ = member_ == kAssistant && event.decision.cause == RouteCause::kBelowThreshold;
   return {};
 }
 
@@ -36,6 +38,7 @@ Status ProtocolCheck::on(const PlanEvent& event) {
   if (event.steps.size() < 2) return wrong("plan.steps", "two at least", fmt::format("{}", event.steps.size()));
   for (const PlanEvent::Step& step : event.steps) steps_.push_back(step.target);
   stage_ = Stage::kPlanned;
+  is_draft_ = false;
   return {};
 }
 
@@ -58,6 +61,12 @@ Status ProtocolCheck::on(const StatusEvent& event) {
     if (!is_prepared()) return out_of_place(message);
     if (event.member == kAssistant) return {};
     return wrong("status.specialist", registry_.names[0], registry_.names[index(event.member)]);
+  }
+  if (event.kind == Kind::kThinking) {
+    if (!is_prepared() && stage_ != Stage::kHandedOver) return out_of_place(message);
+    SAIN_RETURN_IF_ERROR(check_member("status.specialist", event.member, member_));
+    stage_ = Stage::kHandedOver;
+    return {};
   }
   const Stage first = event.kind == Kind::kAcknowledged ? Stage::kChosen : Stage::kComing;
   const Stage last = event.kind == Kind::kTalking ? Stage::kReady : first;  // a word may be under way
@@ -99,11 +108,12 @@ Status ProtocolCheck::on(const TokenEvent& event) {
 }
 
 Status ProtocolCheck::on(const FallbackEvent& event) {
-  if (!is_between(Stage::kComing, Stage::kForgotten) || member_ == kAssistant) return out_of_place("fallback");
+  const bool may_fail = member_ != kAssistant || is_draft_;
+  if (!is_between(Stage::kComing, Stage::kForgotten) || !may_fail) return out_of_place("fallback");
   SAIN_RETURN_IF_ERROR(check_member("fallback.from", event.from, member_));
   if (event.to == member_ || std::ranges::find(failed_, event.to) != failed_.end())
     return wrong("fallback.to", "a member that has not failed", registry_.names[index(event.to)]);
-  failed_.push_back(member_);
+  if (!std::exchange(is_draft_, false)) failed_.push_back(member_);
   choose(event.to);
   return {};
 }

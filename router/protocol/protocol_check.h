@@ -62,6 +62,7 @@ class ProtocolCheck {
   bool is_local_ = true;              // it is in memory
   bool has_text_ = false;             // it has said more than spaces
   std::vector<SpecialistId> failed_;  // in this step
+  bool is_draft_ = false;             // what the assistant says, who may still leave it to a specialist
   size_t n_messages_ = 0;
 
   std::vector<SpecialistId> steps_;        // of the plan, if there is one

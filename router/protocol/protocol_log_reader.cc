@@ -54,8 +54,9 @@ Status LogReader::take_header(const json& line) {
   Fields fields(line, "", error);
   if (fields.text("protocol") != kProtocolName) fields.fail("protocol", fmt::format("\"{}\"", kProtocolName));
   const uint64_t version = fields.count("version");
-  if (!error && version != kProtocolVersion)
-    return make_error(ErrorCode::kUnsupported, "version: expected {}, found {}", kProtocolVersion, version);
+  if (!error && (version < kOldestProtocolVersion || version > kProtocolVersion))
+    return make_error(ErrorCode::kUnsupported, "version: expected {} to {}, found {}", kOldestProtocolVersion,
+                      kProtocolVersion, version);
   if (check_ && !check_->is_over())
     return make_error(ErrorCode::kInvalidArgument, "protocol: may not come before the end of a request");
   std::vector<std::string> names;

@@ -85,7 +85,7 @@ TEST(CleanUpTest, NothingOfAForgottenConversationIsInTheHeap) {
   for (int i = 0; i < 2; ++i) {
     const std::string request = request_with(secret);
     const auto answer = runner.answer(
-        kAssistant, *model, conversation, request, {}, [](const Event&) {}, sink);
+        kAssistant, *model, conversation, {request}, {}, [](const Event&) {}, sink);
     ASSERT_TRUE(answer) << answer.error().message;
     conversation.context.record({request, answer->text, kAssistant});
   }

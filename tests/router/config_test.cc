@@ -50,6 +50,7 @@ unload_after_answer = false
 [routing]
 layer = 4
 threshold = 0.75
+draft_confidence = 0.25
 evaluation = "eval.toml"
 [assistant]
 name = "Ada"
@@ -57,6 +58,7 @@ model = "a.gguf"
 description = "talks"
 system_prompt = "Be kind."
 max_tokens = 99
+thinking_tokens = 64
 stop = ["END"]
 [assistant.sampling]
 temperature = 0.5
@@ -95,11 +97,13 @@ intents = "maths.toml"
   EXPECT_FALSE(config->unload_after_answer);
   EXPECT_EQ(config->routing.layer, 4u);
   EXPECT_DOUBLE_EQ(config->routing.threshold, 0.75);
+  EXPECT_DOUBLE_EQ(config->routing.draft_confidence, 0.25);
   EXPECT_EQ(config->routing.evaluation, "eval.toml");
   const MemberConfig& ada = config->assistant;
   EXPECT_EQ(ada.description, "talks");
   EXPECT_EQ(ada.system_prompt, "Be kind.");
   EXPECT_EQ(ada.max_tokens, 99u);
+  EXPECT_EQ(ada.thinking_tokens, 64u);
   EXPECT_EQ(ada.stop_strings, std::vector<std::string>{"END"});
   EXPECT_FLOAT_EQ(ada.sampling.temperature, 0.5f);
   EXPECT_EQ(ada.sampling.top_k, 7);
@@ -121,6 +125,7 @@ intents = "maths.toml"
   EXPECT_EQ(ada.intents[1].examples, std::vector<std::string>{"bye"});
   ASSERT_EQ(config->specialists.size(), 1u);
   EXPECT_EQ(config->specialists[0].intents[0].examples[0], "1 + 1");
+  EXPECT_EQ(config->specialists[0].thinking_tokens, std::nullopt);
 }
 
 struct BadConfig {
@@ -153,6 +158,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"wrong_type",
                   with_assistant("max_tokens = \"many\""),
                   {"t.toml:4", "assistant.max_tokens: expected an integer from 1", "found \"many\""}},
+        BadConfig{"thoughts", with_assistant("thinking_tokens = -1"), {"t.toml:4", "assistant.thinking_tokens"}},
         BadConfig{"out_of_range", with_assistant("max_tokens = 0"), {"t.toml:4", "found 0"}},
         BadConfig{"float_for_integer", "threads = 1.5\n" + with_assistant(""), {"t.toml:1", "threads", "1.5"}},
         BadConfig{"negative_threads", "threads = -1\n" + with_assistant(""), {"threads", "-1"}},

@@ -48,6 +48,8 @@ class ModelRunnerTest : public ::testing::Test {
     Config config;
     config.assistant = {.name = "Ada", .model = "tiny.gguf", .system_prompt = "Be kind.", .max_tokens = kMaxTokens};
     config.specialists.push_back({.name = "twin", .model = "tiny.gguf", .max_tokens = kMaxTokens});
+    config.specialists.push_back(
+        {.name = "thinker", .model = "tiny.gguf", .max_tokens = kMaxTokens, .thinking_tokens = 20});
     return Registry(config);
   }
 
@@ -59,23 +61,33 @@ class ModelRunnerTest : public ::testing::Test {
 
   /// What a Coordinator does with an answer.
   Result<Answer> ask(ModelRunner& runner, Conversation& conversation, const std::string& request,
-                     SpecialistId id = kAssistant, std::stop_token stop = {}) {
+                     SpecialistId id = kAssistant, std::stop_token stop = {}, Mode mode = Mode::kAuto) {
     TextSink sink;
-    const EventSink events = [this](const Event& event) {
+    thought_.clear();
+    const EventSink events = [&](const Event& event) {
       if (const auto* handoff = std::get_if<HandoffEvent>(&event)) {
         handoff_ = *handoff;
         return;
       }
-      EXPECT_EQ(std::get<StatusEvent>(event).kind, StatusEvent::Kind::kSummarising);
+      const auto& status = std::get<StatusEvent>(event);
+      if (status.kind == StatusEvent::Kind::kThinking) {
+        EXPECT_EQ(status.member, id);
+        EXPECT_EQ(sink.text, "") << "the answer has begun";
+        thought_ += status.text;
+        return;
+      }
+      EXPECT_EQ(status.kind, StatusEvent::Kind::kSummarising);
       ++n_summaries_;
     };
-    auto answer = runner.answer(id, *model_, conversation, request, std::move(stop), events, sink);
+    auto answer = runner.answer(id, *model_, conversation, {request, mode}, std::move(stop), events, sink);
     if (answer) {
       EXPECT_EQ(answer->text, sink.text);
       EXPECT_EQ(answer->context.limit, kContext);
       EXPECT_LE(answer->context.n_tokens, kContext);
       EXPECT_EQ(handoff_.to, id);
-      EXPECT_EQ(handoff_.n_tokens - handoff_.n_known, answer->timings.prefill_tokens);
+      const size_t n_read = handoff_.n_tokens - handoff_.n_known;
+      EXPECT_TRUE(thought_.empty() ? answer->timings.prefill_tokens == n_read
+                                   : answer->timings.prefill_tokens > n_read);
       conversation.context.record({request, answer->text, id});
     }
     return answer;
@@ -87,6 +99,7 @@ class ModelRunnerTest : public ::testing::Test {
   Registry registry_ = registry();
   size_t n_summaries_ = 0;  // that were begun
   HandoffEvent handoff_;    // the last one
+  std::string thought_;     // of the last answer
 };
 
 /// What a program that has just been started finds.
@@ -129,6 +142,29 @@ TEST_F(ModelRunnerTest, EverybodyStartsFromWhatIsKnown) {
     EXPECT_EQ(n_read[1], n_read[0]);
     EXPECT_EQ(n_read[2], n_read[0]);
   }
+}
+
+// R59: in slow mode, apart from the answer, and within its budget.
+TEST_F(ModelRunnerTest, ThinksInSlowModeOnly) {
+  constexpr SpecialistId kThinker{2};
+  ModelRunner runner = this->runner(ConversationPolicy::kStop, store_in({}));
+  Conversation conversation;
+  const auto plain = ask(runner, conversation, "Hi.", kThinker);
+  ASSERT_TRUE(plain) << plain.error().message;
+  EXPECT_EQ(thought_, "");
+  EXPECT_EQ(plain->timings.decode_tokens, kMaxTokens - 1);
+  conversation.reset();
+  const auto slow = ask(runner, conversation, "Hi.", kThinker, {}, Mode::kSlow);
+  ASSERT_TRUE(slow) << slow.error().message;
+  EXPECT_EQ(thought_.size(), 20u) << "a character a token";
+  EXPECT_EQ(slow->timings.decode_tokens, 20u - 1 + kMaxTokens - 1);
+  EXPECT_EQ(slow->text.size(), kMaxTokens);
+  const auto next = ask(runner, conversation, "And?", kThinker);
+  ASSERT_TRUE(next);
+  EXPECT_EQ(thought_, "");
+  EXPECT_LT(handoff_.n_tokens, 2 * kMaxTokens + 60) << "the thought is no part of what was said";
+  ASSERT_TRUE(ask(runner, conversation, "Hi.", kSpecialist, {}, Mode::kSlow));
+  EXPECT_EQ(thought_, "") << "its template knows nothing of it, and nobody has asked for it";
 }
 
 TEST_F(ModelRunnerTest, PreparesTheBeginningOfPrompts) {

@@ -68,7 +68,7 @@ Counts replay(double constancy, bool prefetch) {
   Transitions transitions;
   CoordinatorParts parts;
   parts.classify = [](std::string_view) { return Classification{}; };
-  parts.answer = [](SpecialistId, const ModelLease&, Conversation&, std::string_view, const std::stop_token&,
+  parts.answer = [](SpecialistId, const ModelLease&, Conversation&, const MemberRequest&, const std::stop_token&,
                     const EventSink&, engine::TokenSink& sink) -> Result<Answer> {
     sink.on_text("Yes.");
     return Answer{.text = "Yes."};

@@ -55,6 +55,26 @@ TEST(Replay, ShowsWhatAPersonSaw) {
             "I will try. (it is lost)\nno answer: nobody knows\n");
 }
 
+TEST(Replay, ShowsThoughtsAndDraftsThatWereGivenUp) {
+  const ProcessResult result = replay(
+      R"({"protocol":"sain","version":2,"members":["assistant","coding"],"assistant":"Ada","started":"2026-11-26T08:25:25Z"}
+{"seq":1,"ms":0,"conversation":"c1","request":1,"message":{"event":"request","text":"Why?","mode":"auto","priority":"interactive"}}
+{"seq":2,"ms":1,"conversation":"c1","request":1,"message":{"event":"route","specialist":"assistant","confidence":0.5,"margin":0.1,"familiarity":1,"cause":"below_threshold","reason":"","probabilities":{},"text":"Why?"}}
+{"seq":3,"ms":2,"conversation":"c1","request":1,"message":{"event":"fallback","from":"assistant","to":"coding","reason":"a confidence of 0.20 < 0.50 in its draft","text":"I am not sure of my answer."}}
+{"seq":4,"ms":3,"conversation":"c1","request":1,"message":{"event":"status","kind":"acknowledged","specialist":"coding","text":"One moment."}}
+{"seq":5,"ms":4,"conversation":"c1","request":1,"message":{"event":"status","kind":"ready","specialist":"coding"}}
+{"seq":6,"ms":5,"conversation":"c1","request":1,"message":{"event":"status","kind":"thinking","specialist":"coding","text":"Hm, \u001b[2J"}}
+{"seq":7,"ms":6,"conversation":"c1","request":1,"message":{"event":"status","kind":"thinking","specialist":"coding","text":"well."}}
+{"seq":8,"ms":7,"conversation":"c1","request":1,"message":{"event":"token","by":"coding","text":"So."}}
+{"seq":9,"ms":8,"conversation":"c1","request":1,"message":{"event":"done","by":"coding","place":"local","finish_reason":"stop","dropped_turns":0,"context":{"tokens":0,"limit":0},"timings":{"route_ms":1,"load_ms":0,"first_token_ms":2,"total_ms":300,"prefill_tokens":8,"decode_tokens":4}}}
+)");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out, "> Why?\ncoding: So.\n");
+  EXPECT_EQ(result.err,
+            "I am not sure of my answer. (a confidence of 0.20 < 0.50 in its draft)\nOne moment.\ncoding thinks:\n"
+            "Hm, [2Jwell.\n");
+}
+
 TEST(Replay, PrintsMessages) {
   const ProcessResult result = replay(kLog, {"--json"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
@@ -90,7 +110,8 @@ TEST(Replay, DamageIsAnError) {
               HasSubstr("replayed.jsonl:4: token.by: expected the name of a member, found \"nobody\""));
   EXPECT_THAT(error(R"("token","by":"assistant")", R"("token","by":"coding")"),
               HasSubstr("replayed.jsonl:4: token.by: expected assistant, whose turn it is, found coding"));
-  EXPECT_THAT(error(R"("version":1)", R"("version":2)"), HasSubstr("replayed.jsonl:1: version: expected 1, found 2"));
+  EXPECT_THAT(error(R"("version":1)", R"("version":3)"),
+              HasSubstr("replayed.jsonl:1: version: expected 1 to 2, found 3"));
   EXPECT_THAT(error(R"({"seq":3)", "x"), HasSubstr("replayed.jsonl:4: expected JSON"));
 }
 

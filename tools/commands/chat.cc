@@ -33,7 +33,7 @@ struct Options {
 constexpr std::string_view kHelp =
     "Ask anything; the assistant brings in a specialist where one knows better. @name at the start picks one.\n"
     "  /route TEXT  who would answer, and why\n"
-    "  /mode MODE   auto, fast (the assistant alone) or slow (always a specialist)\n"
+    "  /mode MODE   auto, fast (the assistant alone) or slow (always a specialist, which may think first)\n"
     "  /models      the assistant, the specialists, and what is in memory\n"
     "  /reset       forget the conversation\n"
     "  /help        this text\n"
@@ -266,7 +266,8 @@ void add_chat_command(CLI::App& app, int& exit_code) {
   command
       ->add_option(
           "--mode", options->mode,
-          "Who answers: auto (as the router decides), fast (the assistant alone) or slow (always a specialist)")
+          "Who answers: auto (as the router decides), fast (the assistant alone) or slow (always a specialist, "
+          "which may think first)")
       ->check(CLI::IsMember({"auto", "fast", "slow"}).description(""))
       ->capture_default_str()
       ->type_name("MODE");

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct Options {
   RoutedOptions routed;
   std::string text, file;
   bool json = false;
+  size_t drafts = 0;  // eval: of every so manieth request; 0: none
 };
 
 /// A decision, and how long the classification and it took.
@@ -135,6 +137,50 @@ nlohmann::ordered_json report_json(const router::RouteReport& report, const rout
           {"confusion", std::move(confusion)}};
 }
 
+void print_report(const router::DraftReport& report) {
+  fmt::print(
+      "\ndrafts of the assistant to {} requests of its own and out of scope, and {} of specialists; where no one is "
+      "sure to {} and {}\n",
+      report.n_own, report.n_others, report.n_unsure_own, report.n_unsure_others);
+  fmt::print("{:<10} {:>7} {:>7} {:>17}\n", "confidence", "tokens", "AUROC", "where unsure");
+  for (const auto& row : report.measures)
+    fmt::print("{:<10} {:>7} {:>7.3f} {:>17.3f}\n", to_string(row.measure), row.n_tokens, row.auroc, row.unsure_auroc);
+  fmt::print("{:<10} {:>17} {:>17}\n", "threshold", "escalated", "by the right one");
+  for (const auto& point : report.points)
+    fmt::print("{:<10} {:>17} {:>17}\n", point.threshold, point.n_escalated, point.n_right);
+}
+
+nlohmann::ordered_json to_json(const router::DraftReport& report) {
+  nlohmann::ordered_json measures = nlohmann::ordered_json::array(), points = nlohmann::ordered_json::array();
+  for (const auto& row : report.measures)
+    measures.push_back({{"measure", to_string(row.measure)},
+                        {"tokens", row.n_tokens},
+                        {"auroc", row.auroc},
+                        {"unsure_auroc", row.unsure_auroc}});
+  for (const auto& point : report.points)
+    points.push_back({{"threshold", point.threshold}, {"escalated", point.n_escalated}, {"right", point.n_right}});
+  return {{"own", report.n_own},
+          {"others", report.n_others},
+          {"unsure_own", report.n_unsure_own},
+          {"unsure_others", report.n_unsure_others},
+          {"measures", std::move(measures)},
+          {"points", std::move(points)}};
+}
+
+Result<router::DraftReport> measure_drafts(router::Team& team, const std::vector<router::RoutedRequest>& routed,
+                                           size_t every, const std::stop_token& stop) {
+  std::vector<router::DraftedRequest> drafted;
+  size_t n = 0;
+  for (const router::RoutedRequest& request : routed) {
+    if (++n % every != 0 && request.decision.cause != router::RouteCause::kBelowThreshold) continue;
+    SAIN_ASSIGN_OR_RETURN(std::vector<double> logprobs,
+                          team.coordinator().draft(request.request.text, router::DraftGate::kTokens, stop));
+    if (stop.stop_requested()) return make_error(ErrorCode::kCancelled, "measuring drafts was stopped");
+    drafted.push_back({request, std::move(logprobs)});
+  }
+  return router::report_drafts(drafted);
+}
+
 Result<std::vector<router::LabelledRequest>> labelled_requests(const Options& options, const router::Team& team) {
   const router::RegistrySnapshot& registry = team.members();
   if (!options.file.empty()) {
@@ -164,11 +210,18 @@ Result<int> evaluate(const Options& options) {
     routed.push_back({request, std::move(decision), ms});
   }
   const router::RouteReport report = router::report(routed, registry);
+  std::optional<router::DraftReport> drafts;
+  if (options.drafts > 0) {
+    SAIN_ASSIGN_OR_RETURN(drafts, measure_drafts(*team, routed, options.drafts, interrupt.token()));
+  }
   if (options.json) {
-    fmt::print("{}\n", router::to_line(report_json(report, registry)));
+    nlohmann::ordered_json json = report_json(report, registry);
+    if (drafts) json["drafts"] = to_json(*drafts);
+    fmt::print("{}\n", router::to_line(json));
     return kSuccess;
   }
   print_report(report, registry);
+  if (drafts) print_report(*drafts);
   fmt::print("\n");
   for (const router::RoutedRequest& item : routed) {
     const router::SpecialistId expected = item.request.label.value_or(router::kAssistant);
@@ -202,9 +255,16 @@ void add_route_command(CLI::App& app, int& exit_code) {
   add_action(*command, "train",
              "Train the router, whether or not it is trained already, and prepare every member's prompt", options,
              exit_code, &train);
-  add_action(*command, "eval", "Measure the router on labelled requests", options, exit_code, &evaluate)
-      ->add_option("-f,--file", options->file, "Labelled requests: name = [\"request\", ...]; see evaluation.toml")
+  CLI::App* eval =
+      add_action(*command, "eval", "Measure the router on labelled requests", options, exit_code, &evaluate);
+  eval->add_option("-f,--file", options->file, "Labelled requests: name = [\"request\", ...]; see evaluation.toml")
       ->type_name("FILE");
+  eval->add_option(
+          "--drafts", options->drafts,
+          "Also let the assistant begin to answer every Nth request, and all where no one is sure, and see whether "
+          "it is surer of its own")
+      ->check(in_range(1u, 1u << 30))
+      ->type_name("N");
   command->require_subcommand(0, 1);
   command->footer(
       "Prints: specialist, confidence, margin, milliseconds; then the reason and the probabilities.\n"

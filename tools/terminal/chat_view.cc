@@ -58,6 +58,9 @@ void ChatView::on(const router::StatusEvent& event) {
       waiting_.reset();
       end_talk();
       break;
+    case router::StatusEvent::Kind::kThinking:
+      if (!is_talking_) note(name(event.member) + " thinks:");
+      [[fallthrough]];
     case router::StatusEvent::Kind::kTalking:
       waiting_.reset();
       is_talking_ = true;
@@ -77,6 +80,7 @@ void ChatView::on(const router::TokenEvent& event) {
   const std::string text = safe_text(event.text);
   if (text.empty()) return;
   waiting_.reset();
+  end_talk();
   if (!is_answering_) std::fputs(dim(name(event.by) + ": ", false).c_str(), stdout);
   is_answering_ = true;
   std::fputs(text.c_str(), stdout);

@@ -47,7 +47,7 @@ class ChatView {
   bool dims_stdout_, dims_stderr_;
   std::vector<router::PlanEvent::Step> steps_;
   bool is_answering_ = false;  // the name has been shown
-  bool is_talking_ = false;    // the assistant, while a specialist is loaded
+  bool is_talking_ = false;    // the assistant, while a specialist is loaded, or a member, which thinks
   bool ends_line_ = true;      // stdout stands at the start of a line
   std::unique_ptr<ProgressBar> waiting_;
 };

@@ -41,7 +41,7 @@ TEST(ProtocolMessage, EveryNameIsReadBack) {
   };
   for (int i = 0; i <= static_cast<int>(RouteCause::kUnclassified); ++i)
     EXPECT_TRUE(is_read_back(RouteEvent{with_cause(RouteCause(i))})) << i;
-  for (int i = 0; i <= static_cast<int>(StatusEvent::Kind::kTalking); ++i)
+  for (int i = 0; i <= static_cast<int>(StatusEvent::Kind::kThinking); ++i)
     EXPECT_TRUE(is_read_back(StatusEvent{StatusEvent::Kind(i), kAssistant, 0, "text"})) << i;
   for (int i = 0; i <= static_cast<int>(Forgetting::kDropped); ++i)
     EXPECT_TRUE(is_read_back(ForgetEvent{Forgetting(i), {}})) << i;
@@ -118,8 +118,9 @@ TEST(ProtocolMessage, WhatIsOutOfRangeIsNamed) {
   EXPECT_EQ(error_of(loading, "/fraction", -0.5), "status.fraction: expected a number from 0 to 1, found -0.5");
   EXPECT_EQ(error_of(loading, "/specialist", "Coding"),
             "status.specialist: expected the name of a member, found \"Coding\"");
-  EXPECT_EQ(error_of(loading, "/kind", "flying"),
-            "status.kind: expected one of acknowledged, loading, ready, summarising, talking, found \"flying\"");
+  EXPECT_EQ(
+      error_of(loading, "/kind", "flying"),
+      "status.kind: expected one of acknowledged, loading, ready, summarising, talking, thinking, found \"flying\"");
   EXPECT_EQ(error_of(TokenEvent{kAssistant, "a"}, "/text", ""),
             "token.text: expected a text that is not empty, found \"\"");
   EXPECT_EQ(error_of(HandoffEvent{}, "/turns", -1),

@@ -22,11 +22,13 @@ using Kind = StatusEvent::Kind;
 
 constexpr SpecialistId kCoding{1}, kWriting{2};
 
-Event route(SpecialistId id) {
+Event route(SpecialistId id, RouteCause cause = RouteCause::kConfident) {
   RouteDecision decision;
   decision.target = id;
+  decision.cause = cause;
   return RouteEvent{decision};
 }
+const Event kUnsureRoute = route(kAssistant, RouteCause::kBelowThreshold);
 Event status(Kind kind, SpecialistId id = kCoding, double fraction = 0) {
   return StatusEvent{kind, id, fraction, "text"};
 }
@@ -53,7 +55,8 @@ Event step(size_t i) {
 std::vector<Event> turn(SpecialistId id) {
   return {status(Kind::kAcknowledged, id), status(Kind::kReady, id), handoff(id), token(id)};
 }
-const Event kAcknowledged = status(Kind::kAcknowledged), kReady = status(Kind::kReady), kTalk = status(Kind::kTalking);
+const Event kAcknowledged = status(Kind::kAcknowledged), kReady = status(Kind::kReady), kTalk = status(Kind::kTalking),
+            kThought = status(Kind::kThinking);
 const Event kSummary = status(Kind::kSummarising, kAssistant), kForget = ForgetEvent{Forgetting::kDropped, "text"};
 const Event kError = ErrorEvent{{ErrorCode::kInternal, "text"}};
 
@@ -104,6 +107,16 @@ TEST(ProtocolCheckTest, ConversationsThatAreRight) {
       {route(kAssistant), done(kAssistant, engine::FinishReason::kCancelled)},
       {route(kCoding), kAcknowledged, handoff(kCoding), token(kCoding),
        done(kCoding, engine::FinishReason::kStop, false)},
+      {kUnsureRoute, handoff(kAssistant), token(kAssistant), done(kAssistant)},
+      {route(kCoding), kAcknowledged, kReady, handoff(kCoding), kThought, kThought, token(kCoding), done(kCoding)},
+      {route(kCoding), kAcknowledged, kReady, kThought, fallback(kCoding, kAssistant),
+       status(Kind::kThinking, kAssistant), kForget, token(kAssistant), done(kAssistant)},
+      joined({{kUnsureRoute, kSummary, handoff(kAssistant), kForget, fallback(kAssistant, kCoding)},
+              turn(kCoding),
+              {done(kCoding)}}),
+      {kUnsureRoute, token(kAssistant), fallback(kAssistant, kCoding), kAcknowledged, fallback(kCoding, kAssistant),
+       token(kAssistant), done(kAssistant)},
+      {kUnsureRoute, fallback(kAssistant, kCoding), kAcknowledged, fallback(kCoding, kAssistant), kError},
       after(kTwoSteps, done(kWriting)),
       joined({kTwoSteps, {step(2), handoff(kAssistant), token(kAssistant), done(kWriting)}}),
       joined({kTwoSteps, {step(2), done(kWriting)}}),
@@ -199,6 +212,16 @@ TEST(ProtocolCheckTest, NothingGoesOnBesideTheAnswer) {
   EXPECT_NE(refusal({route(kAssistant), token(kAssistant), kForget, token(kAssistant)}), "") << "it has answered";
 }
 
+TEST(ProtocolCheckTest, AThoughtComesBeforeTheAnswerAndIsNone) {
+  for (const auto& state : {kChosen, after(kComing, loading(0)), kAnswering, kForgotten, kOver})
+    EXPECT_THAT(refusal(after(state, kThought)), HasSubstr("status thinking may not come"));
+  EXPECT_EQ(refusal(after(kHandedOver, status(Kind::kThinking, kWriting))),
+            "status.specialist: expected coding, whose turn it is, found writing");
+  const std::vector<Event> thinking = after(kHandedOver, kThought);
+  EXPECT_EQ(refusal(after(thinking, done(kCoding))), "done: expected an answer before it, found none");
+  for (const Event& event : {handoff(kCoding), kSummary, kTalk}) EXPECT_NE(refusal(after(thinking, event)), "");
+}
+
 TEST(ProtocolCheckTest, OnlyTheMemberWhoseTurnItIsSpeaks) {
   EXPECT_EQ(refusal(after(kAnswering, token(kWriting))), "token.by: expected coding, whose turn it is, found writing");
   EXPECT_EQ(refusal(after(kAnswering, done(kAssistant))),
@@ -223,6 +246,22 @@ TEST(ProtocolCheckTest, AFallbackIsToSomebodyElse) {
                      fallback(kWriting, kCoding)}),
             "fallback.to: expected a member that has not failed, found coding");
   EXPECT_THAT(refusal({route(kAssistant), fallback(kAssistant, kCoding)}), HasSubstr("fallback may not come"));
+}
+
+TEST(ProtocolCheckTest, TheAssistantLeavesADraftAtMostOnce) {
+  for (const RouteCause cause : {RouteCause::kConfident, RouteCause::kUnfamiliar, RouteCause::kMode})
+    EXPECT_THAT(refusal({route(kAssistant, cause), fallback(kAssistant, kCoding)}), HasSubstr("fallback may not come"));
+  EXPECT_THAT(refusal({route(kCoding, RouteCause::kBelowThreshold), fallback(kCoding, kAssistant)}),
+              HasSubstr("before its acknowledgement"));
+  EXPECT_NE(refusal({kUnsureRoute, fallback(kAssistant, kAssistant)}), "");
+  const std::vector<Event> failed = {kUnsureRoute, fallback(kAssistant, kCoding), kAcknowledged,
+                                     fallback(kCoding, kAssistant)};
+  for (const SpecialistId to : {kCoding, kWriting})
+    EXPECT_THAT(refusal(after(failed, fallback(kAssistant, to))), HasSubstr("fallback may not come"));
+  EXPECT_THAT(refusal(joined({{kUnsureRoute, PlanEvent{{{kAssistant, "hi"}, {kCoding, "a loop"}}}, step(0)},
+                              {fallback(kAssistant, kCoding)}})),
+              HasSubstr("fallback may not come"))
+      << "a plan has no drafts";
 }
 
 TEST(ProtocolCheckTest, WhoWasNotInMemoryAnsweredInTheCloud) {

@@ -217,7 +217,9 @@ TEST_F(ProtocolLogTest, DamageIsNamedWithLineAndField) {
   EXPECT_EQ(error(1, "/added_later", 1), "none");
   EXPECT_EQ(error(2, "/added_later", 1), "none");
   EXPECT_EQ(error(1, "/protocol", "other"), "talk.jsonl:1: protocol: expected \"sain\", found \"other\"");
-  EXPECT_EQ(error(1, "/version", 2), "talk.jsonl:1: version: expected 1, found 2");
+  EXPECT_EQ(error(1, "/version", 1), "none");
+  EXPECT_EQ(error(1, "/version", 0), "talk.jsonl:1: version: expected 1 to 2, found 0");
+  EXPECT_EQ(error(1, "/version", 3), "talk.jsonl:1: version: expected 1 to 2, found 3");
   for (const ordered_json& members :
        {ordered_json::array(), ordered_json::array({"coding"}), ordered_json::array({"assistant", "assistant"}),
         ordered_json::array({"assistant", "\x1b[2J"}), ordered_json::array({"assistant", 3}), ordered_json("assistant"),
@@ -232,8 +234,8 @@ TEST_F(ProtocolLogTest, DamageIsNamedWithLineAndField) {
   EXPECT_EQ(error(3, "/message", 7), "talk.jsonl:3: message: expected an object, found 7");
   EXPECT_THAT(error(3, "/message/confidence", 2), StartsWith("talk.jsonl:3: route.confidence: expected "));
   EXPECT_THAT(error(2, "/message/mode", "hasty"), StartsWith("talk.jsonl:2: request.mode: expected "));
-  EXPECT_EQ(error(12, "/message/by", "writing"),
-            "talk.jsonl:12: token.by: expected coding, whose turn it is, found writing");
+  EXPECT_EQ(error(13, "/message/by", "writing"),
+            "talk.jsonl:13: token.by: expected coding, whose turn it is, found writing");
   EXPECT_EQ(error(2, "/message/event", "route"), "talk.jsonl:2: request: expected 0, found 1");
 }
 

@@ -35,6 +35,7 @@ inline std::vector<Event> sample_events() {
       StatusEvent{Kind::kReady, kCoding, 1, {}},
       StatusEvent{Kind::kSummarising, kAssistant, 0, {}},
       HandoffEvent{kCoding, 3, 120, 80, 4.5},
+      StatusEvent{Kind::kThinking, kCoding, 0, "A loop has "},
       TokenEvent{kCoding, "für \xF0\x9F\x8E\x89"},
       FallbackEvent{kCoding, kAssistant, "it refused to answer", "I will try myself."},
       TokenEvent{kAssistant, "for"},

@@ -33,6 +33,12 @@ class Descriptor {
   int fd_;
 };
 
+/// What the kernel makes of it changes speed alone.
+void advise(std::span<const std::byte> bytes, int advice) {
+  const size_t before = reinterpret_cast<uintptr_t>(bytes.data()) % static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  ::madvise(const_cast<std::byte*>(bytes.data() - before), bytes.size() + before, advice);
+}
+
 }  // namespace
 
 Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
@@ -62,6 +68,14 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 MappedFile::~MappedFile() {
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+SparseReads::SparseReads(std::span<const std::byte> bytes) : bytes_(bytes) {
+  advise(bytes_, MADV_RANDOM);
+}
+
+SparseReads::~SparseReads() {
+  advise(bytes_, MADV_NORMAL);
 }
 
 }  // namespace sain::formats

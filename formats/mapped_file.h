@@ -28,4 +28,17 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
+/// As long as it lives, a page of `bytes` that is touched is read alone. The kernel reads ahead otherwise, up to 8 MiB
+/// for each place: for a little here and there of a model that is a third of its file. `bytes` may be any memory.
+class SparseReads {
+ public:
+  explicit SparseReads(std::span<const std::byte> bytes);
+  SparseReads(const SparseReads&) = delete;
+  SparseReads& operator=(const SparseReads&) = delete;
+  ~SparseReads();
+
+ private:
+  std::span<const std::byte> bytes_;
+};
+
 }  // namespace sain::formats

@@ -108,8 +108,9 @@ class Session {
   uint64_t resume(std::span<const Token> prompt);
 
   /// Appends `tokens`, then generates. Errors: kInvalidArgument (an id outside the vocabulary, no tokens at all),
-  /// kResourceExhausted (the prompt does not fit into the context). A stop request is not an error: what was
-  /// generated so far comes back with FinishReason::kCancelled, within one layer of a batch.
+  /// kResourceExhausted (the prompt does not fit into the context), kIo (Model::status(), also of the calls below). A
+  /// stop request is not an error: what was generated so far comes back with FinishReason::kCancelled, within one layer
+  /// of a batch.
   Result<Generation> generate(std::span<const Token> tokens, const GenerateOptions& options, std::stop_token stop,
                               TokenSink& sink);
 

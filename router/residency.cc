@@ -401,7 +401,8 @@ void Residency::release(size_t slot_index, bool is_pinned) {
   --slot.n_leases;
   slot.n_pinned -= is_pinned ? 1 : 0;
   if (slot.n_leases == 0) {
-    if (slot.is_retired || options_.keep_loaded == KeepLoaded::kWhileLeased) return unload(lock, {&slot});
+    const bool is_intact = source_.is_intact == nullptr || source_.is_intact(*slot.model);
+    if (slot.is_retired || !is_intact || options_.keep_loaded == KeepLoaded::kWhileLeased) return unload(lock, {&slot});
     set_state(slot, ModelState::kResident);
   }
   changed();

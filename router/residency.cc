@@ -164,8 +164,7 @@ Result<ModelLease> Residency::acquire(SpecialistId id, const AcquireOptions& opt
     changed();
     return finish();
   }
-  begin_load(slot, *cost, false);
-  const std::shared_ptr<Load> load = slot.load;
+  const std::shared_ptr<Load> load = begin_load(slot, *cost, false);
   await(lock, slot, *load, id, options, deadline);
   if (load->is_done && !load->error) return finish();
   if (load->is_done) return *load->error;

@@ -245,6 +245,7 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
   SAIN_ASSIGN_OR_RETURN(Sampler sampler,
                         Sampler::create(options.sampler, s.model->tokenizer(), s.model->kernels().reduce));
   SAIN_ASSIGN_OR_RETURN(StopStrings stop_strings, StopStrings::create(options.stop_strings));
+  s.forward.set_priority(options.priority);
   StreamDecoder decoder(s.model->tokenizer());
   Generation result;
   result.tokens.reserve(std::min(options.max_tokens, s.options.context_length));

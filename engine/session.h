@@ -60,7 +60,8 @@ struct GenerateOptions {
   std::vector<std::string> stop_strings = {};  // not part of the text that comes out
   SamplerOptions sampler = {};
   Speculation speculation = Speculation::kPromptLookup;
-  Keep keep_prompt = Keep::kNowhere;  // only with SessionOptions::prefixes
+  Keep keep_prompt = Keep::kNowhere;                   // only with SessionOptions::prefixes
+  TurnPriority priority = TurnPriority::kInteractive;  // on a pool that others use too; of later calls as well
 };
 
 enum class FinishReason { kStop, kLength, kContext, kCancelled };  // kContext: not with ContextPolicy::kStream

@@ -186,6 +186,8 @@ void Coordinator::ask_for_votes(RouteRequest& request, const RouteDecision& deci
 Status Coordinator::handle(Conversation& conversation, std::string_view text, const RequestOptions& options,
                            const EventSink& sink, std::stop_token stop) {
   count([](Metrics& m) { ++m.n_requests; });
+  conversation.priority = options.priority == Priority::kBackground ? engine::TurnPriority::kBackground
+                                                                    : engine::TurnPriority::kInteractive;
   Request request{.conversation = conversation, .text = {}, .options = options, .sink = sink, .stop = std::move(stop)};
   const RouteDecision whole = route(text, conversation, options.mode);
   const std::vector<RouteDecision> steps = plan(whole, request);

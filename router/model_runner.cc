@@ -118,7 +118,8 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   const uint32_t answer_tokens = std::min(member.max_tokens, options.context_length / 2);
   const engine::GenerateOptions generate = {.max_tokens = is_stream ? member.max_tokens : answer_tokens,
                                             .stop_strings = stop_strings(model, member.stop_strings),
-                                            .sampler = member.sampling};
+                                            .sampler = member.sampling,
+                                            .priority = conversation.priority};
 
   const FitOptions fit = {.policy = policy_,
                           .budget = options.context_length - answer_tokens,

@@ -246,7 +246,9 @@ Result<Encoder> Encoder::load(const std::filesystem::path& path, ThreadPool& poo
   SAIN_ASSIGN_OR_RETURN(formats::Tokenizer tokenizer, formats::Tokenizer::from_metadata(file.metadata()));
   auto state = std::make_unique<State>(std::move(file), std::move(tokenizer), config,
                                        kernels::select_kernels(kernels::detect_isa(isa)), pool);
-  SAIN_RETURN_IF_ERROR(state->load());
+  const Status loaded = state->load();
+  SAIN_RETURN_IF_ERROR(state->file.status());
+  SAIN_RETURN_IF_ERROR(loaded);
   SAIN_RETURN_IF_ERROR(state->allocate());
   return Encoder(std::move(state));
 }
@@ -320,6 +322,7 @@ Result<std::vector<float>> Encoder::embed(std::span<const Token> tokens, std::sp
     keep(layer + 1);
     turn.yield();
   }
+  SAIN_RETURN_IF_ERROR(s.file.status());
   return embeddings;
 }
 

@@ -37,7 +37,7 @@ class Encoder {
   std::vector<formats::Token> tokens(std::string_view text) const;
 
   /// The embedding of tokens() (dimension() floats), of unit length. Errors: kInvalidArgument (no tokens, too many, an
-  /// id outside the vocabulary).
+  /// id outside the vocabulary), kIo (the file is not what it was, see MappedFile::status()).
   Result<std::vector<float>> embed(std::span<const formats::Token> tokens);
 
   /// The same from the states after as many of the layers as each of `layers` says (ascending, at most n_layers()), one

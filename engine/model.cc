@@ -23,10 +23,10 @@ void read_pages(std::span<const std::byte> bytes) {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   const size_t before = reinterpret_cast<uintptr_t>(bytes.data()) % page;
   void* aligned = const_cast<std::byte*>(bytes.data() - before);
-  if (madvise(aligned, bytes.size() + before, MADV_POPULATE_READ) != 0) {  // older than Linux 5.14, or a broken disk
+  // Where that fails, in Linux before 5.14 or because the file was cut or the disk is broken, touching does it, and
+  // Model::status() says what came of it.
+  if (madvise(aligned, bytes.size() + before, MADV_POPULATE_READ) != 0)
     madvise(aligned, bytes.size() + before, MADV_WILLNEED);
-    return;
-  }
   for (size_t at = 0; at < bytes.size(); at += page) {
     [[maybe_unused]] const volatile std::byte touched = bytes[at];
   }
@@ -81,28 +81,39 @@ std::optional<ChatTemplate> read_chat_template(const GgufFile& file, std::vector
 Result<Model> Model::load(const LoadOptions& options) {
   try {
     SAIN_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(options.path));
-    SAIN_ASSIGN_OR_RETURN(ModelConfig config, ModelConfig::from_metadata(file.metadata()));
-    SAIN_ASSIGN_OR_RETURN(Weights weights, Weights::from_file(file, config));
-    SAIN_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(file.metadata()));
-    std::vector<std::string> warnings = tokenizer.warnings();
-    std::optional<ChatTemplate> chat_template = read_chat_template(file, warnings);
-    // Packing, where it is needed, takes longer than reading.
-    double packed_fraction = 0;
-    const auto report = [&](double fraction) {
-      if (options.on_progress) options.on_progress(fraction);
-    };
-    const auto while_packing = [&](double fraction) { report(packed_fraction = 0.8 * fraction); };
-    const auto while_reading = [&](double fraction) { report(packed_fraction + (1 - packed_fraction) * fraction); };
-    SAIN_ASSIGN_OR_RETURN(
-        PackedWeights packed,
-        PackedWeights::create(file, weights, {options.packing, while_packing, options.stop}, warnings));
-    SAIN_RETURN_IF_ERROR(read_weights(weights, options, while_reading));
-    return Model(std::move(file), std::move(config), std::move(weights), std::move(packed), std::move(tokenizer),
-                 std::move(chat_template), std::move(warnings),
-                 kernels::select_kernels(kernels::detect_isa(options.isa)));
+    auto model = load(file, options);
+    SAIN_RETURN_IF_ERROR(model ? model->status() : file.status());  // zeros look like damage, or like nothing at all
+    return model;
   } catch (const std::bad_alloc&) {
     return make_error(ErrorCode::kResourceExhausted, "{}: not enough memory to load the model", options.path.string());
   }
+}
+
+/// Takes `file` over where it succeeds.
+Result<Model> Model::load(GgufFile& file, const LoadOptions& options) {
+  SAIN_ASSIGN_OR_RETURN(ModelConfig config, ModelConfig::from_metadata(file.metadata()));
+  SAIN_ASSIGN_OR_RETURN(Weights weights, Weights::from_file(file, config));
+  SAIN_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(file.metadata()));
+  std::vector<std::string> warnings = tokenizer.warnings();
+  std::optional<ChatTemplate> chat_template = read_chat_template(file, warnings);
+  // Packing, where it is needed, takes longer than reading.
+  double packed_fraction = 0;
+  const auto report = [&](double fraction) {
+    if (options.on_progress) options.on_progress(fraction);
+  };
+  const auto while_packing = [&](double fraction) { report(packed_fraction = 0.8 * fraction); };
+  const auto while_reading = [&](double fraction) { report(packed_fraction + (1 - packed_fraction) * fraction); };
+  SAIN_ASSIGN_OR_RETURN(PackedWeights packed,
+                        PackedWeights::create(file, weights, {options.packing, while_packing, options.stop}, warnings));
+  SAIN_RETURN_IF_ERROR(read_weights(weights, options, while_reading));
+  return Model(std::move(file), std::move(config), std::move(weights), std::move(packed), std::move(tokenizer),
+               std::move(chat_template), std::move(warnings),
+               kernels::select_kernels(kernels::detect_isa(options.isa)));
+}
+
+Status Model::status() const {
+  SAIN_RETURN_IF_ERROR(file_.status());
+  return packed_.status();
 }
 
 }  // namespace sain::engine

@@ -32,8 +32,13 @@ class Model {
  public:
   /// Maps the file, checks every tensor against the configuration, packs the weights or finds them packed, and reads
   /// them into the page cache.
-  /// Errors: those of GgufFile::open; kUnsupported (architecture); kCorrupt (shapes); kCancelled.
+  /// Errors: those of GgufFile::open; kUnsupported (architecture); kCorrupt (shapes); kCancelled; kIo also where a file
+  /// was cut after it was mapped.
   static Result<Model> load(const LoadOptions& options);
+
+  /// The weights stay mapped: kIo, naming the file, once a read of them has failed because the file was cut in place or
+  /// the disk is broken. What was computed since is worthless. Session asks; the model has to be loaded again.
+  Status status() const;
 
   const ModelConfig& config() const { return config_; }
   const Weights& weights() const { return weights_; }
@@ -47,6 +52,7 @@ class Model {
   size_t weights_bytes() const { return weights_.bytes; }
 
  private:
+  static Result<Model> load(formats::GgufFile& file, const LoadOptions& options);
   Model(formats::GgufFile file, ModelConfig config, Weights weights, PackedWeights packed, formats::Tokenizer tokenizer,
         std::optional<formats::ChatTemplate> chat_template, std::vector<std::string> warnings,
         kernels::KernelSet kernels)

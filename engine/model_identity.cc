@@ -6,6 +6,7 @@
 #include <span>
 #include <system_error>
 
+#include "formats/mapped_file.h"
 #include "formats/sha256.h"
 
 namespace sain::engine {
@@ -17,7 +18,9 @@ ModelIdentity ModelIdentity::of(const formats::GgufFile& file) {
     hash.update(std::as_bytes(std::span(tensor.name)));
     hash.update(std::as_bytes(std::span(&tensor.dtype, 1)));
     hash.update(std::as_bytes(std::span(tensor.shape)));
-    hash.update(std::span(tensor.data, std::min(tensor.bytes, kSampleBytes)));
+    const std::span data(tensor.data, tensor.bytes);
+    const formats::SparseReads sparse(data);
+    hash.update(data.first(std::min(tensor.bytes, kSampleBytes)));
   }
   std::error_code error;
   const auto modified = std::filesystem::last_write_time(file.path(), error).time_since_epoch();

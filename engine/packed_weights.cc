@@ -77,8 +77,10 @@ bool belongs(const GgufFile& sidecar, const ModelIdentity& source, const std::ve
   return true;
 }
 
-Status write_sidecar(const fs::path& path, const ModelIdentity& source, const std::vector<WeightMatrix*>& matrices,
-                     const PackOptions& options, ThreadPool& pool) {
+Status write_sidecar(const fs::path& path, const GgufFile& model, const ModelIdentity& source,
+                     const std::vector<WeightMatrix*>& matrices, const PackOptions& options, ThreadPool& pool) {
+  std::stop_source stop;  // also where the model cannot be read any more: the file would be one of zeros
+  const std::stop_callback forward(options.stop, [&stop] { stop.request_stop(); });
   GgufWriter writer;
   writer.set("general.architecture", kArchitecture);
   writer.set("sain.packed.version", kVersion);
@@ -87,17 +89,21 @@ Status write_sidecar(const fs::path& path, const ModelIdentity& source, const st
   writer.set("sain.packed.source.fingerprint", source.fingerprint);
   for (const WeightMatrix* m : matrices) {
     writer.add_tensor(m->name, m->dtype, {m->cols * kernels::kPackedRows, kernels::packed_groups(m->rows)},
-                      [m, &pool](uint64_t first, std::span<std::byte> out) { pack_groups(*m, first, out, pool); });
+                      [&, m](uint64_t first, std::span<std::byte> out) {
+                        pack_groups(*m, first, out, pool);
+                        if (!model.status()) stop.request_stop();
+                      });
   }
   formats::GgufWriteOptions write;
   write.alignment = kAlignment;
-  write.stop = options.stop;
+  write.stop = stop.get_token();
   if (options.on_progress) {
     write.on_progress = [&](uint64_t done, uint64_t total) {
       options.on_progress(static_cast<double>(done) / static_cast<double>(total));
     };
   }
   const auto written = writer.write(path, write);
+  SAIN_RETURN_IF_ERROR(model.status());
   if (!written) return written.error();
   return {};
 }
@@ -144,7 +150,8 @@ Result<PackedWeights> PackedWeights::create(const GgufFile& source, Weights& wei
   for (const fs::path& path : paths) {
     std::error_code ignored;  // the write says it better
     if (path != paths.front()) fs::create_directories(path.parent_path(), ignored);
-    const Status written = write_sidecar(path, identity, matrices, options, pool);
+    const Status written = write_sidecar(path, source, identity, matrices, options, pool);
+    SAIN_RETURN_IF_ERROR(source.status());
     if (written && use(path)) return out;
     if (!written && written.error().code == ErrorCode::kCancelled) return written.error();
     if (!written) reasons += (reasons.empty() ? "" : "; ") + written.error().message;

@@ -39,11 +39,13 @@ class PackedWeights {
 
   /// Finds or makes the packed form of those of `weights` that have one, and sets their `packed`. `source` is the file
   /// that they are in. Where no sidecar can be written they are packed into memory, and a warning says why.
-  /// Errors: kCancelled, kResourceExhausted.
+  /// Errors: kCancelled, kResourceExhausted, kIo (the model's file was cut meanwhile).
   static Result<PackedWeights> create(const formats::GgufFile& source, Weights& weights, const PackOptions& options,
                                       std::vector<std::string>& warnings);
 
   size_t bytes() const { return bytes_; }
+  /// As MappedFile::status(), of the sidecar.
+  Status status() const { return file_ ? file_->status() : Status(); }
 
   /// Where the sidecar of `model` lies if its folder can be written to.
   static std::filesystem::path sidecar_path(const std::filesystem::path& model);

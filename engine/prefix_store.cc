@@ -28,12 +28,16 @@ bool is_ours(const fs::path& path) {
 
 Result<KvPrefix> read(const fs::path& path, const KvLayout& layout) {
   SAIN_ASSIGN_OR_RETURN(const formats::GgufFile file, formats::GgufFile::open(path));
-  return read_prefix(file, layout);
+  auto prefix = read_prefix(file, layout);
+  SAIN_RETURN_IF_ERROR(file.status());
+  return prefix;
 }
 
 Result<PrefixFileHeader> read_header(const fs::path& path) {
   SAIN_ASSIGN_OR_RETURN(const formats::GgufFile file, formats::GgufFile::open(path));
-  return read_prefix_header(file);
+  auto header = read_prefix_header(file);
+  SAIN_RETURN_IF_ERROR(file.status());
+  return header;
 }
 
 std::string short_hash(std::span<const std::byte> bytes) {

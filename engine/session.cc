@@ -256,6 +256,7 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
     SAIN_ASSIGN_OR_RETURN(meter, LogprobMeter::create(*options.top_logprobs, s.model->tokenizer().vocab_size(),
                                                       s.model->kernels().reduce));
   }
+  s.forward.set_priority(options.priority);
   StreamDecoder decoder(s.model->tokenizer());
   Generation result;
   result.tokens.reserve(std::min(options.max_tokens, s.options.context_length));
@@ -266,6 +267,7 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
 
   const auto start = std::chrono::steady_clock::now();
   std::optional<std::span<float>> logits = s.append(tokens, stop);
+  SAIN_RETURN_IF_ERROR(s.model->status());
   const std::optional<State::Kept> kept = logits ? s.keep(options.keep_prompt) : std::nullopt;
   result.timings.prefill_tokens = static_cast<uint32_t>(tokens.size());
   result.timings.prefill_ms = ms_since(start);
@@ -306,6 +308,10 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
     logits = s.decode(token, options.speculation == Speculation::kNone ? 0 : left - 1);
     ++result.timings.decode_tokens;
     result.timings.decode_passes += s.n_true == 0;
+    if (const Status readable = s.model->status(); !readable) {
+      s.end_draft(s.n_true);
+      return readable.error();
+    }
   }
   s.end_draft(s.n_true);
   if (kept && options.keep_prompt == Keep::kDisk) s.save(*kept);  // not while somebody waits for a token
@@ -338,6 +344,7 @@ void Session::keep(Keep where) {
 Result<std::span<const float>> Session::prefill(std::span<const Token> tokens, std::stop_token stop) {
   SAIN_RETURN_IF_ERROR(state_->check(tokens, state_->room()));
   const std::optional<std::span<float>> logits = state_->append(tokens, stop);
+  SAIN_RETURN_IF_ERROR(state_->model->status());
   if (!logits) return make_error(ErrorCode::kCancelled, "prefill was cancelled");
   return std::span<const float>(*logits);
 }
@@ -351,6 +358,7 @@ Status Session::prefill_all(std::span<const Token> tokens, const LogitsVisitor& 
       for (size_t i = 0; i < logits.rows; ++i) visit(first + t + i, {logits.row(i), logits.cols});
     }
   });
+  SAIN_RETURN_IF_ERROR(s.model->status());
   if (!done) return make_error(ErrorCode::kCancelled, "prefill was cancelled");
   return {};
 }
@@ -381,6 +389,7 @@ Result<std::vector<float>> Session::hidden_state(std::span<const Token> tokens, 
       for (size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(hidden[i]);
     }
   }
+  SAIN_RETURN_IF_ERROR(s.model->status());
   std::vector<float> mean(sum.size());
   for (size_t i = 0; i < sum.size(); ++i) mean[i] = static_cast<float>(sum[i] / static_cast<double>(tokens.size()));
   return mean;

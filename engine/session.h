@@ -67,6 +67,7 @@ struct GenerateOptions {
   // Log probabilities of what is chosen, and of so many alternatives to it, at most LogprobMeter::kMostTop; none: they
   // are not computed, and cost nothing.
   std::optional<uint32_t> top_logprobs = {};
+  TurnPriority priority = TurnPriority::kInteractive;  // on a pool that others use too; of later calls as well
 };
 
 enum class FinishReason { kStop, kLength, kContext, kCancelled };  // kContext: not with ContextPolicy::kStream
@@ -119,8 +120,9 @@ class Session {
   uint64_t resume(std::span<const Token> prompt);
 
   /// Appends `tokens`, then generates. Errors: kInvalidArgument (an id outside the vocabulary, no tokens, an option),
-  /// kResourceExhausted (the prompt does not fit into the context). A stop request is not an error: what was
-  /// generated so far comes back with FinishReason::kCancelled, within one layer of a batch.
+  /// kResourceExhausted (the prompt does not fit into the context), kIo (Model::status(), also of the calls below). A
+  /// stop request is not an error: what was generated so far comes back with FinishReason::kCancelled, within one layer
+  /// of a batch.
   Result<Generation> generate(std::span<const Token> tokens, const GenerateOptions& options, std::stop_token stop,
                               TokenSink& sink);
 

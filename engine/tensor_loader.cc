@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "formats/mapped_file.h"
+
 namespace sain::engine {
 
 using formats::TensorInfo;
@@ -23,6 +25,7 @@ Status TensorLoader::vector(const std::string& name, size_t n, WeightVector& out
                       name, dtype_info(tensor->dtype).name);
   }
   out.resize(n);
+  const formats::SparseReads sparse({tensor->data, tensor->bytes});
   std::memcpy(out.data(), tensor->data, n * sizeof(float));
   bytes_ += tensor->bytes;
   for (size_t i = 0; i < n; ++i) {

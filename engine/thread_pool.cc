@@ -17,6 +17,8 @@
 namespace sain::engine {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr uint32_t kStop = std::numeric_limits<uint32_t>::max();  // as `untaken`: the workers shall end
 
 void pause_cpu() {
@@ -61,17 +63,71 @@ struct ThreadPool::State {
   std::atomic<bool> running{false};
   std::vector<std::thread> workers;
 
-  // Turns are numbered as they are asked for.
+  // Who waits for a turn, by priority; each has a number of its own.
+  struct Queue {
+    uint64_t first = 0, next = 0;
+    uint64_t size() const { return next - first; }
+    bool is_empty() const { return size() == 0; }
+  };
   mutable std::mutex turns;
   std::condition_variable turn_ended;
-  uint64_t turn = 0, next_turn = 0;
+  Queue interactive, background;
+  bool is_taken = false;
+  Clock::time_point taken_at = {};
+  Clock::time_point interactive_end = {};  // of the last such turn
+  Clock::duration owed = {};               // to interactive turns, before the next background one
 
-  void take_turn(std::unique_lock<std::mutex>& lock) {
-    const uint64_t mine = next_turn++;
-    turn_ended.wait(lock, [&] { return turn == mine; });
+  static constexpr int kShare = 8;  // of the time of a background turn, that interactive ones get after it
+  static constexpr auto kLeast = std::chrono::milliseconds(1);  // that is owed when the first background turn is wanted
+  static constexpr auto kGrace = std::chrono::milliseconds(2);  // longer than sampling a token takes
+
+  bool is_debt_paid() const { return owed <= Clock::duration::zero(); }
+
+  void take_turn(std::unique_lock<std::mutex>& lock, TurnPriority priority) {
+    if (priority == TurnPriority::kInteractive) {
+      const uint64_t mine = interactive.next++;
+      turn_ended.wait(
+          lock, [&] { return !is_taken && interactive.first == mine && (background.is_empty() || !is_debt_paid()); });
+      ++interactive.first;
+    } else {
+      if (background.is_empty()) owed = std::max<Clock::duration>(owed, kLeast);
+      const uint64_t mine = background.next++;
+      for (;;) {
+        const bool is_next = !is_taken && background.first == mine;
+        if (is_next && is_debt_paid()) break;
+        if (!is_next || !interactive.is_empty()) {
+          turn_ended.wait(lock);
+        } else if (Clock::now() < interactive_end + kGrace) {
+          turn_ended.wait_until(lock, interactive_end + kGrace);
+        } else {
+          break;
+        }
+      }
+      ++background.first;
+    }
+    is_taken = true;
+    taken_at = Clock::now();
   }
+
+  /// Whether a turn may go on because nobody waits who may go first.
+  bool may_go_on(TurnPriority priority) const {
+    if (!interactive.is_empty()) return false;
+    return background.is_empty() || (priority == TurnPriority::kInteractive && !is_debt_paid());
+  }
+
+  void account(TurnPriority priority) {
+    const auto now = Clock::now();
+    if (priority == TurnPriority::kBackground) {
+      owed = kShare * (now - taken_at);
+    } else {
+      interactive_end = now;
+      if (!background.is_empty()) owed -= now - taken_at;
+    }
+    taken_at = now;
+  }
+
   void end_turn() {
-    ++turn;
+    is_taken = false;
     turn_ended.notify_all();
   }
 
@@ -119,27 +175,28 @@ unsigned ThreadPool::n_threads() const {
   return static_cast<unsigned>(state_->workers.size()) + 1;
 }
 
-ThreadPool::Turn::Turn(ThreadPool& pool) : pool_(pool) {
+ThreadPool::Turn::Turn(ThreadPool& pool, TurnPriority priority) : pool_(pool), priority_(priority) {
   std::unique_lock lock(pool_.state_->turns);
-  pool_.state_->take_turn(lock);
+  pool_.state_->take_turn(lock, priority_);
 }
 
 ThreadPool::Turn::~Turn() {
   const std::lock_guard lock(pool_.state_->turns);
+  pool_.state_->account(priority_);
   pool_.state_->end_turn();
 }
 
 void ThreadPool::Turn::yield() {
   std::unique_lock lock(pool_.state_->turns);
-  if (pool_.state_->next_turn == pool_.state_->turn + 1) return;
+  pool_.state_->account(priority_);
+  if (pool_.state_->may_go_on(priority_)) return;
   pool_.state_->end_turn();
-  pool_.state_->take_turn(lock);
+  pool_.state_->take_turn(lock, priority_);
 }
 
 unsigned ThreadPool::n_waiting() const {
   const std::lock_guard lock(state_->turns);
-  const uint64_t n = state_->next_turn - state_->turn;
-  return n == 0 ? 0 : static_cast<unsigned>(n - 1);
+  return static_cast<unsigned>(state_->interactive.size() + state_->background.size());
 }
 
 void ThreadPool::run(size_t n, size_t grain, Task task, void* context) {

@@ -9,6 +9,12 @@
 
 namespace sain::engine {
 
+/// Who goes first where several wait for their turn.
+enum class TurnPriority {
+  kInteractive,  // somebody waits for the answer
+  kBackground,   // nobody does: it gets what interactive turns leave, and a ninth of the time where they leave nothing
+};
+
 /// Workers that spin for a short while after each loop and then park, see Tuning::spin_us. One loop runs at a time:
 /// threads that share a pool take turns, and a loop started inside a loop ends the program.
 class ThreadPool {
@@ -39,20 +45,24 @@ class ThreadPool {
         const_cast<std::remove_const_t<std::remove_reference_t<F>>*>(&f));
   }
 
-  /// While it lives, loops of this thread may run. Whoever asked first gets the next turn. Not for a thread that has
-  /// one.
+  /// While it lives, loops of this thread may run. Among equals whoever asked first gets the next turn. After a
+  /// background turn the next one waits until interactive ones have had eight times as long, or until none of them was
+  /// taken or wanted for some milliseconds: so it is not starved, and a token that is being sampled does not let a
+  /// layer of a long prompt pass. Not for a thread that has one.
   class Turn {
    public:
-    explicit Turn(ThreadPool& pool);  // waits until it is this thread's turn
+    /// Waits until it is this thread's turn.
+    explicit Turn(ThreadPool& pool, TurnPriority priority = TurnPriority::kInteractive);
     ~Turn();
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
 
-    /// Lets those who wait go first, if there are any.
+    /// Lets those who wait go first, if there are any that may.
     void yield();
 
    private:
     ThreadPool& pool_;
+    TurnPriority priority_;
   };
   unsigned n_waiting() const;  // for a turn
 

@@ -31,18 +31,36 @@ std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
+/// The first temporary name beside `target` that make(name) takes; empty, with errno, where it takes none.
+template <class Make>
+std::filesystem::path temporary_name(const std::filesystem::path& target, Make&& make) {
+  constexpr int kAttempts = 1000;  // names of other threads, and left behind by programs that died
+  for (int i = 0; i < kAttempts; ++i) {
+    std::filesystem::path name = folder_of(target) / fmt::format(".sain-{}-{}.tmp", ::getpid(), i);
+    if (make(name)) return name;
+    if (errno != EEXIST) break;
+  }
+  return {};
+}
+
+/// What a file without a name can be linked from.
+std::string link_of(int fd) {
+  return fmt::format("/proc/self/fd/{}", fd);
+}
+
 }  // namespace
 
 Result<AtomicFile> AtomicFile::create(const std::filesystem::path& target, FileAccess access) {
   const mode_t mode = access == FileAccess::kOwnerOnly ? 0600 : 0666;
-  constexpr int kAttempts = 1000;  // names left behind by programs that died
-  for (int i = 0; i < kAttempts; ++i) {
-    std::filesystem::path temporary = folder_of(target) / fmt::format(".sain-{}-{}.tmp", ::getpid(), i);
-    const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (fd >= 0) return AtomicFile(target, std::move(temporary), fd);
-    if (errno != EEXIST) break;
-  }
-  return io_error(target, "create", errno);
+  int fd = ::open(folder_of(target).c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, mode);
+  if (fd >= 0 && ::access(link_of(fd).c_str(), F_OK) == 0) return AtomicFile(target, {}, fd);
+  if (fd >= 0) ::close(fd);  // without /proc
+  std::filesystem::path temporary = temporary_name(target, [&](const std::filesystem::path& name) {
+    fd = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    return fd >= 0;
+  });
+  if (temporary.empty()) return io_error(target, "create", errno);
+  return AtomicFile(target, std::move(temporary), fd);
 }
 
 AtomicFile::AtomicFile(std::filesystem::path target, std::filesystem::path temporary, int fd)
@@ -85,11 +103,20 @@ Status AtomicFile::commit() {
   SAIN_RETURN_IF_ERROR(write_through(buffer_));
   buffer_.clear();
   if (::fsync(fd_) != 0) return failure("write");
+  if (temporary_.empty()) SAIN_RETURN_IF_ERROR(name());
   close();
   if (std::rename(temporary_.c_str(), target_.c_str()) != 0) return failure("create");
   temporary_.clear();
   sync_folder(folder_of(target_));
   return {};
+}
+
+/// A temporary one, since a link does not replace a file.
+Status AtomicFile::name() {
+  temporary_ = temporary_name(target_, [&](const std::filesystem::path& name) {
+    return ::linkat(AT_FDCWD, link_of(fd_).c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
+  });
+  return temporary_.empty() ? failure("create") : Status();
 }
 
 Error AtomicFile::failure(const char* action) const {

@@ -53,6 +53,13 @@ Result<Split> read_split(const Metadata& metadata) {
   return split;
 }
 
+/// What cannot be read is no damage of the format.
+Result<GgufPart> read_part(const MappedFile& mapping, const std::string& file) {
+  auto part = GgufReader(mapping.bytes(), file).read();
+  SAIN_RETURN_IF_ERROR(mapping.status());
+  return part;
+}
+
 /// Runs `body`, with exhausted memory as an Error like any other.
 template <class Body>
 Result<GgufFile> without_bad_alloc(const std::string& file, Body body) {
@@ -72,7 +79,7 @@ std::string gguf_part_suffix(uint64_t number, uint64_t count) {
 Result<GgufFile> GgufFile::open(const std::filesystem::path& path) {
   return without_bad_alloc(path.string(), [&]() -> Result<GgufFile> {
     SAIN_ASSIGN_OR_RETURN(MappedFile mapping, MappedFile::open(path));
-    SAIN_ASSIGN_OR_RETURN(GgufPart first, GgufReader(mapping.bytes(), path.string()).read());
+    SAIN_ASSIGN_OR_RETURN(GgufPart first, read_part(mapping, path.string()));
     SAIN_ASSIGN_OR_RETURN(const Split split, read_split(first.metadata));
 
     auto state = std::make_unique<State>();
@@ -106,7 +113,7 @@ Result<GgufFile> GgufFile::open(const std::filesystem::path& path) {
         return make_error(part_mapping.error().code, "{} (part {} of {} of {})", part_mapping.error().message,
                           number + 1, split.count, path.string());
       }
-      SAIN_ASSIGN_OR_RETURN(const GgufPart part, GgufReader(part_mapping->bytes(), file).read());
+      SAIN_ASSIGN_OR_RETURN(const GgufPart part, read_part(*part_mapping, file));
       SAIN_ASSIGN_OR_RETURN(const Split other, read_split(part.metadata));
       if (other.count != split.count) {
         return make_error(ErrorCode::kCorrupt, "{}: split.count: expected {} as in the first part, found {}", file,
@@ -169,6 +176,11 @@ const std::vector<TensorInfo>& GgufFile::tensors() const {
 }
 uint64_t GgufFile::file_bytes() const {
   return state_->file_bytes;
+}
+
+Status GgufFile::status() const {
+  for (const MappedFile& mapping : state_->mappings) SAIN_RETURN_IF_ERROR(mapping.status());
+  return {};
 }
 
 const TensorInfo* GgufFile::find_tensor(std::string_view name) const {

@@ -128,6 +128,9 @@ class GgufFile {
   const TensorInfo* find_tensor(std::string_view name) const;
   uint64_t file_bytes() const;  // of all parts
 
+  /// As MappedFile::status(), of all parts: ask after reading metadata or tensors.
+  Status status() const;
+
  private:
   struct State;
   explicit GgufFile(std::unique_ptr<State>);

@@ -14,9 +14,10 @@ namespace sain::formats {
 namespace {
 
 Error system_error(const std::filesystem::path& path, const char* action, int number) {
-  const bool missing = number == ENOENT || number == ENOTDIR;
-  return make_error(missing ? ErrorCode::kNotFound : ErrorCode::kIo, "{}: cannot {}: {}", path.string(), action,
-                    std::generic_category().message(number));
+  const ErrorCode code = number == ENOENT || number == ENOTDIR ? ErrorCode::kNotFound
+                         : number == ENOMEM                    ? ErrorCode::kResourceExhausted
+                                                               : ErrorCode::kIo;
+  return make_error(code, "{}: cannot {}: {}", path.string(), action, std::generic_category().message(number));
 }
 
 class Descriptor {
@@ -33,6 +34,12 @@ class Descriptor {
   int fd_;
 };
 
+/// What the kernel makes of it changes speed alone.
+void advise(std::span<const std::byte> bytes, int advice) {
+  const size_t before = reinterpret_cast<uintptr_t>(bytes.data()) % static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  ::madvise(const_cast<std::byte*>(bytes.data() - before), bytes.size() + before, advice);
+}
+
 }  // namespace
 
 Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
@@ -47,21 +54,40 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
   }
   if (static_cast<uintmax_t>(status.st_size) > SIZE_MAX) return system_error(path, "map", EFBIG);
   const size_t size = static_cast<size_t>(status.st_size);
-  if (size == 0) return MappedFile(std::span<const std::byte>());
+  if (size == 0) return MappedFile(path, {});
   void* const address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (address == MAP_FAILED) return system_error(path, "map", errno);
-  return MappedFile(std::span(static_cast<const std::byte*>(address), size));
+  return MappedFile(path, std::span(static_cast<const std::byte*>(address), size));
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+Status MappedFile::status() const {
+  if (!guard_.has_failed()) return {};
+  return make_error(ErrorCode::kIo,
+                    "{}: cannot be read any more: it was cut while it was in use, or the disk is broken",
+                    path_.string());
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {})), guard_(std::move(other.guard_)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(path_, other.path_);
   std::swap(bytes_, other.bytes_);
+  std::swap(guard_, other.guard_);
   return *this;
 }
 
 MappedFile::~MappedFile() {
+  guard_ = MappingGuard();  // before the address can be somebody else's
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+SparseReads::SparseReads(std::span<const std::byte> bytes) : bytes_(bytes) {
+  advise(bytes_, MADV_RANDOM);
+}
+
+SparseReads::~SparseReads() {
+  advise(bytes_, MADV_NORMAL);
 }
 
 }  // namespace sain::formats

@@ -75,8 +75,9 @@ struct Reader {
 
 Result<SafetensorsFile> SafetensorsFile::open(const std::filesystem::path& path) {
   SAIN_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
-  SAIN_ASSIGN_OR_RETURN(SafetensorsFile out, parse(file.bytes(), path.string()));
-  out.file_ = std::move(file);
+  auto out = parse(file.bytes(), path.string());
+  SAIN_RETURN_IF_ERROR(file.status());
+  if (out) out->file_ = std::move(file);
   return out;
 }
 

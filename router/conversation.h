@@ -15,6 +15,7 @@ struct Conversation {
   std::string id = make_opaque_id();
   ContextManager context = {};
   std::optional<engine::Session> stream = {};  // the assistant's, with ConversationPolicy::kStream
+  engine::TurnPriority priority = engine::TurnPriority::kInteractive;  // of the request that is being answered
 
   /// Forgets everything, and is another one.
   void reset() { *this = {}; }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <new>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -205,6 +207,8 @@ void Coordinator::ask_for_votes(RouteRequest& request, const RouteDecision& deci
 Status Coordinator::handle(Conversation& conversation, std::string_view text, const RequestOptions& options,
                            const EventSink& sink, std::stop_token stop) {
   count([](Metrics& m) { ++m.n_requests; });
+  conversation.priority = options.priority == Priority::kBackground ? engine::TurnPriority::kBackground
+                                                                    : engine::TurnPriority::kInteractive;
   Request request{.conversation = conversation, .text = {}, .options = options, .sink = sink, .stop = std::move(stop)};
   const RouteDecision whole = route(text, conversation, options.mode);
   const std::vector<RouteDecision> steps = plan(whole, request);
@@ -304,7 +308,7 @@ void Coordinator::synthesise(size_t n_steps, Request& request) {
 }
 
 /// Leases the member's model for as long as it answers.
-Result<Answer> Coordinator::try_member(SpecialistId id, Request& request) {
+Result<Answer> Coordinator::try_member(SpecialistId id, Request& request) try {
   const Clock::time_point load_start = Clock::now();
   const bool was_loaded = residency_.is_loaded(id);
   auto lease = bring_in(id, request);
@@ -324,6 +328,10 @@ Result<Answer> Coordinator::try_member(SpecialistId id, Request& request) {
   if (!request.stop.stop_requested() && !is_unsure && (!answer || is_blank(answer->text)))
     count([](Metrics& m) { ++m.n_answer_failures; });
   return answer;
+} catch (const std::bad_alloc&) {
+  return make_error(ErrorCode::kResourceExhausted, "there is not enough memory");
+} catch (const std::system_error& error) {
+  return make_error(ErrorCode::kResourceExhausted, "no thread could be started: {}", error.what());
 }
 
 /// Waits for the lease. When that takes long the assistant talks meanwhile: then the wait is another thread's, and what

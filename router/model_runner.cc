@@ -133,7 +133,8 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   const engine::GenerateOptions generate = {.max_tokens = is_stream ? member.max_tokens : answer_tokens,
                                             .stop_strings = stop_strings(model, member.stop_strings),
                                             .sampler = member.sampling,
-                                            .top_logprobs = asked.top_logprobs};
+                                            .top_logprobs = asked.top_logprobs,
+                                            .priority = conversation.priority};
 
   const FitOptions fit = {.policy = policy_,
                           .budget = options.context_length - answer_tokens - thought_tokens,

@@ -10,6 +10,7 @@ ModelSource gguf_model_source(uint32_t context_length, engine::KvType kv_type, k
     SAIN_ASSIGN_OR_RETURN(const formats::GgufFile gguf, formats::GgufFile::open(file));
     SAIN_ASSIGN_OR_RETURN(const engine::ModelConfig config, engine::ModelConfig::from_metadata(gguf.metadata()));
     SAIN_ASSIGN_OR_RETURN(const engine::Weights weights, engine::Weights::from_file(gguf, config));
+    SAIN_RETURN_IF_ERROR(gguf.status());
     uint64_t weights_bytes = 0;
     weights.for_each_matrix(
         [&](const engine::WeightMatrix& m) { weights_bytes += m.rows * row_bytes(m.dtype, m.cols); });
@@ -23,6 +24,7 @@ ModelSource gguf_model_source(uint32_t context_length, engine::KvType kv_type, k
     SAIN_ASSIGN_OR_RETURN(engine::Model model, engine::Model::load(options));
     return std::shared_ptr<const engine::Model>(std::make_shared<engine::Model>(std::move(model)));
   };
+  source.is_intact = [](const engine::Model& model) { return model.status().has_value(); };
   return source;
 }
 

@@ -22,6 +22,9 @@ struct ModelCost {
 struct ModelSource {
   std::function<Result<ModelCost>(const std::filesystem::path& file)> cost;
   std::function<Result<std::shared_ptr<const engine::Model>>(const engine::LoadOptions& options)> load;
+  /// Whether the model is still as it was loaded; if not it goes as soon as nobody uses it, and is loaded anew. May be
+  /// empty: then it always is.
+  std::function<bool(const engine::Model& model)> is_intact = {};
 };
 
 /// GGUF files: the cost from their header, for a KV cache of `context_length` tokens in every layer; loaded with

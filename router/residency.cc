@@ -164,8 +164,7 @@ Result<ModelLease> Residency::acquire(SpecialistId id, const AcquireOptions& opt
     changed();
     return finish();
   }
-  begin_load(slot, *cost, false);
-  const std::shared_ptr<Load> load = slot.load;
+  const std::shared_ptr<Load> load = begin_load(slot, *cost, false);
   await(lock, slot, *load, id, options, deadline);
   if (load->is_done && !load->error) return finish();
   if (load->is_done) return *load->error;
@@ -404,7 +403,8 @@ void Residency::release(size_t slot_index, bool is_pinned) {
   --slot.n_leases;
   slot.n_pinned -= is_pinned ? 1 : 0;
   if (slot.n_leases == 0) {
-    if (slot.is_retired || options_.keep_loaded == KeepLoaded::kWhileLeased) return unload(lock, {&slot});
+    const bool is_intact = source_.is_intact == nullptr || source_.is_intact(*slot.model);
+    if (slot.is_retired || !is_intact || options_.keep_loaded == KeepLoaded::kWhileLeased) return unload(lock, {&slot});
     set_state(slot, ModelState::kResident);
   }
   changed();

@@ -184,8 +184,9 @@ class Residency {
   void changed();
   void wait(Lock& lock, const std::stop_token& stop, std::chrono::steady_clock::time_point deadline);
 
-  void begin_load(Slot& slot, const ModelCost& cost, bool is_idle);
+  std::shared_ptr<Load> begin_load(Slot& slot, const ModelCost& cost, bool is_idle);
   void run_load(Slot& slot, Load& load);
+  void fail(Slot& slot, Load& load, Error error);
   void await(Lock& lock, const Slot& slot, Load& load, SpecialistId id, const AcquireOptions& options,
              std::chrono::steady_clock::time_point deadline);
   void stop_prefetches();

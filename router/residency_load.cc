@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <new>
+#include <system_error>
 
 #include "router/residency.h"
 
@@ -21,17 +22,36 @@ void become_idle() {
 
 }  // namespace
 
-void Residency::begin_load(Slot& slot, const ModelCost& cost, bool is_idle) {
+std::shared_ptr<Residency::Load> Residency::begin_load(Slot& slot, const ModelCost& cost, bool is_idle) {
+  const auto load = std::make_shared<Load>();
+  load->is_idle = is_idle;
   set_state(slot, ModelState::kLoading);
   slot.cost = cost;
-  slot.load = std::make_shared<Load>();
-  slot.load->is_idle = is_idle;
-  slot.loader = std::jthread([this, &slot, load = slot.load] {
-    if (load->is_idle) become_idle();
-    run_load(slot, *load);
-  });
+  slot.load = load;
   ++counters_.n_loads;
+  try {
+    slot.loader = std::jthread([this, &slot, load] {
+      if (load->is_idle) become_idle();
+      run_load(slot, *load);
+    });
+  } catch (const std::system_error& error) {
+    fail(slot, *load,
+         make_error(ErrorCode::kResourceExhausted, "{}: no thread to load it: {}", slot.file.string(), error.what()));
+  }
   changed();
+  return load;
+}
+
+/// How a load ends that gives no model. Nothing is left of it.
+void Residency::fail(Slot& slot, Load& load, Error error) {
+  counters_.n_load_failures += error.code == ErrorCode::kCancelled ? 0 : 1;
+  counters_.n_prefetches_dropped += load.is_idle && load.n_waiting == 0 ? 1 : 0;
+  load.is_done = true;
+  load.error = std::move(error);
+  slot.cost = {};
+  slot.n_leases = slot.n_pinned = 0;
+  set_state(slot, ModelState::kAbsent);
+  slot.load.reset();
 }
 
 void Residency::run_load(Slot& slot, Load& load) {
@@ -52,9 +72,9 @@ void Residency::run_load(Slot& slot, Load& load) {
     model = make_error(ErrorCode::kResourceExhausted, "{}: there is not enough memory", slot.file.string());
   }
   Lock lock(mutex_);
-  load.is_done = true;
-  slot.load.reset();
   if (model) {
+    load.is_done = true;
+    slot.load.reset();
     slot.model = *std::move(model);
     slot.load_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
     slot.last_used = ++clock_;
@@ -62,14 +82,10 @@ void Residency::run_load(Slot& slot, Load& load) {
     set_state(slot, slot.n_leases == 0 ? ModelState::kResident
                     : slot.is_retired  ? ModelState::kDraining
                                        : ModelState::kLeased);
-    if (slot.n_leases == 0 && slot.is_retired) unload(lock, {&slot});
+    const bool is_abandoned = options_.keep_loaded == KeepLoaded::kWhileLeased && !load.is_idle && load.n_waiting == 0;
+    if (slot.n_leases == 0 && (slot.is_retired || is_abandoned)) unload(lock, {&slot});
   } else {
-    load.error = std::move(model).error();
-    counters_.n_load_failures += load.error->code == ErrorCode::kCancelled ? 0 : 1;
-    counters_.n_prefetches_dropped += load.n_waiting == 0 ? 1 : 0;
-    slot.cost = {};
-    slot.n_leases = slot.n_pinned = 0;
-    set_state(slot, ModelState::kAbsent);
+    fail(slot, load, std::move(model).error());
   }
   changed();
 }
@@ -91,8 +107,9 @@ void Residency::await(Lock& lock, const Slot& slot, Load& load, SpecialistId id,
       wait(lock, options.stop, deadline);
     }
   }
-  if (--load.n_waiting == 0 && !load.is_done && load.fraction < kMostlyDone && probability(slot) < kLikely)
-    load.stop.request_stop();
+  const bool is_worth_having = options_.keep_loaded == KeepLoaded::kUntilNeeded &&
+                               (load.fraction >= kMostlyDone || probability(slot) >= kLikely);
+  if (--load.n_waiting == 0 && !load.is_done && !is_worth_having) load.stop.request_stop();
 }
 
 void Residency::stop_prefetches() {

@@ -119,7 +119,7 @@ Result<Forward> Forward::create(const Model& model, ThreadPool& pool, Arithmetic
 
 bool Forward::run(std::span<const Token> tokens, KvCache& cache, uint32_t n_layers, const std::stop_token& stop) {
   n_ = tokens.size();
-  ThreadPool::Turn turn(*pool_);
+  ThreadPool::Turn turn(*pool_, priority_);
   embed(tokens);
   fill_angles(cache);
   const uint64_t length = cache.length();
@@ -136,7 +136,7 @@ bool Forward::run(std::span<const Token> tokens, KvCache& cache, uint32_t n_laye
 }
 
 MatrixView<float> Forward::logits(size_t first, size_t count) {
-  const ThreadPool::Turn turn(*pool_);
+  const ThreadPool::Turn turn(*pool_, priority_);
   const Weights& weights = model_->weights();
   const float cap = model_->config().logit_soft_cap;
   const MatrixView<float> rows(x_.row(first), count, x_.cols);

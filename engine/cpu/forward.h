@@ -40,6 +40,9 @@ class Forward {
   /// (KvLayout::n_seen_by_all). At least 1.
   size_t alike_batch() const { return alike_batch_; }
 
+  /// Of the turns that it takes from now on.
+  void set_priority(TurnPriority priority) { priority_ = priority; }
+
   /// Takes `tokens` (1 to max_batch()) through the first `n_layers` layers at the positions that follow cache.length(),
   /// and appends their keys and values to `cache`, which must have room for them. After each layer other threads that
   /// share the pool get their turn, and it looks at `stop`: after a request it returns false, and nothing is appended.
@@ -72,6 +75,7 @@ class Forward {
   const Model* model_;
   const Adapter* adapter_;  // or nullptr
   ThreadPool* pool_;
+  TurnPriority priority_ = TurnPriority::kInteractive;
   Matmul matmul_;
   RopeTable rope_global_, rope_local_;
   size_t alike_batch_ = kernels::kAttentionFewTokens;

@@ -49,8 +49,8 @@ class Candidate {
       Conversation conversation;
       NoSink sink;
       SAIN_ASSIGN_OR_RETURN(const Answer answer, runner_->answer(
-                                                     kAssistant, *model_, conversation, question.prompt, options.stop,
-                                                     [](const Event&) {}, sink));
+                                                     kAssistant, *model_, conversation, {.text = question.prompt},
+                                                     options.stop, [](const Event&) {}, sink));
       if (options.stop.stop_requested()) return make_error(ErrorCode::kCancelled, "the trial was stopped");
       right.push_back(is_right(answer.text, question.answers));
       first_token_ms.push_back(answer.timings.first_token_ms);

@@ -129,7 +129,9 @@ Result<LoggedConversations> parse_protocol_log(std::string_view bytes, std::stri
 Result<LoggedConversations> read_protocol_log(const std::filesystem::path& file) {
   SAIN_ASSIGN_OR_RETURN(const formats::MappedFile mapped, formats::MappedFile::open(file));
   const auto* bytes = reinterpret_cast<const char*>(mapped.bytes().data());
-  return parse_protocol_log({bytes, mapped.bytes().size()}, file.string());
+  auto log = parse_protocol_log({bytes, mapped.bytes().size()}, file.string());
+  SAIN_RETURN_IF_ERROR(mapped.status());
+  return log;
 }
 
 }  // namespace sain::router

@@ -138,6 +138,59 @@ TEST(ThreadPool, TurnsAreTakenInTheOrderInWhichTheyWereAskedFor) {
   EXPECT_EQ(order, "abcabc");
 }
 
+// R36: what somebody waits for goes first.
+TEST(ThreadPool, AnInteractiveTurnOvertakesABackgroundOne) {
+  ThreadPool pool(1);
+  std::string order;
+  auto turn = std::make_unique<ThreadPool::Turn>(pool, TurnPriority::kBackground);
+  std::vector<std::thread> threads;
+  for (const char name : {'b', 'i'}) {
+    threads.emplace_back([&, name] {
+      const ThreadPool::Turn mine(pool, name == 'b' ? TurnPriority::kBackground : TurnPriority::kInteractive);
+      order += name;
+    });
+    while (pool.n_waiting() < threads.size()) std::this_thread::yield();
+  }
+  turn.reset();  // which took as long as the two needed to begin
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(order, "ib");
+}
+
+// R36: without an end if background turns starved.
+TEST(ThreadPool, ABackgroundTurnComesInTheEnd) {
+  ThreadPool pool(1);
+  std::atomic<bool> is_done = false;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      ThreadPool::Turn mine(pool);
+      while (!is_done) mine.yield();
+    });
+  }
+  for (int i = 0; i < 20; ++i) {
+    ThreadPool::Turn turn(pool, TurnPriority::kBackground);
+    turn.yield();
+  }
+  is_done = true;
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(pool.n_waiting(), 0u);
+}
+
+TEST(ThreadPool, BackgroundTurnsAloneNeedNotWaitForAnybody) {
+  ThreadPool pool(1);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 100; ++i) {
+        ThreadPool::Turn mine(pool, TurnPriority::kBackground);
+        mine.yield();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(pool.n_waiting(), 0u);
+}
+
 using ThreadPoolDeathTest = ::testing::Test;
 
 TEST(ThreadPoolDeathTest, RefusesALoopInsideALoop) {

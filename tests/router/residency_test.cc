@@ -269,6 +269,36 @@ TEST(ResidencyTest, ALoadThatIsWorthHavingGoesOnWithoutWhoeverAsked) {
   EXPECT_EQ(residency.status()[0].state, ModelState::kResident);
 }
 
+TEST(ResidencyTest, WhereNothingIsKeptALoadIsNotEither) {
+  FakeModels models;
+  models.load_time = std::chrono::milliseconds(30);
+  Residency residency(models.source(), {"/m/a"}, {.budget_bytes = 1000, .keep_loaded = kWhileLeased});
+  residency.set_forecast({0.8});
+  std::stop_source stop;
+  EXPECT_FALSE(residency.acquire(
+      kA, {.status = [&stop](const StatusEvent&) { stop.request_stop(); }, .stop = stop.get_token()}));
+  wait_for([&] { return residency.used_bytes() == 0; });
+  EXPECT_EQ(models.n_alive, 0);
+}
+
+TEST(ResidencyTest, AModelThatIsNotIntactIsLoadedAnew) {
+  FakeModels models;
+  bool is_intact = true;
+  ModelSource source = models.source();
+  source.is_intact = [&](const engine::Model&) { return is_intact; };
+  Residency residency(source, {"/m/a"}, {.budget_bytes = 1000});
+  EXPECT_TRUE(residency.acquire(kA));
+  EXPECT_TRUE(residency.is_loaded(kA));
+  {
+    const auto lease = residency.acquire(kA);
+    is_intact = false;  // its file is cut
+  }
+  EXPECT_FALSE(residency.is_loaded(kA));
+  is_intact = true;
+  EXPECT_TRUE(residency.acquire(kA));
+  EXPECT_EQ(models.n_loads, 2);
+}
+
 TEST(ResidencyTest, APrefetchIsThereWhenItIsAskedFor) {
   FakeModels models;
   Residency residency(models.source(), {"/m/a", "/m/b"}, {.budget_bytes = 1000});

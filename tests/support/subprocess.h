@@ -63,6 +63,7 @@ class Subprocess {
 
   const std::string& out() const { return result_.out; }
   const std::string& err() const { return result_.err; }
+  pid_t pid() const { return pid_; }
   void send_signal(int number) { ::kill(pid_, number); }
 
   /// Moves input and output along; blocks until something happened. False once the program has closed its output.

@@ -25,6 +25,8 @@ namespace vulkan = engine::vulkan;
 class VulkanTest : public ::testing::TestWithParam<vulkan::Limits> {
  protected:
   void SetUp() override {
+    // A driver that is loaded anew for each test is out of static thread storage after some thirty of them.
+    static const auto keeps_the_driver_loaded = vulkan::Instance::create();
     auto instance = vulkan::Instance::create(vulkan::Validation::kOn, [this](std::string_view message) {
       const std::lock_guard lock(mutex_);
       messages_.emplace_back(message);

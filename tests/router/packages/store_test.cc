@@ -1,4 +1,5 @@
-// R29: versions are installed, updated, rolled back and removed; what fails leaves everything as it was.
+// R29: versions are installed, updated, rolled back and removed, and signed by whom one trusts; what fails leaves
+// everything as it was.
 #include "router/packages/store.h"
 
 #include <gmock/gmock.h>

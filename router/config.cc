@@ -171,6 +171,11 @@ Result<Config> load_config(const std::filesystem::path& path) {
   const auto read_file = [&directory](const std::string& name) { return read_text_file(directory / name); };
   SAIN_ASSIGN_OR_RETURN(Config config, parse_config(text, path.string(), read_file));
   config.directory = directory;
+  const auto resolve = [&directory](MemberConfig& member) {
+    if (!member.adapter.empty()) member.adapter = (directory / member.adapter).string();
+  };
+  resolve(config.assistant);
+  for (MemberConfig& member : config.specialists) resolve(member);
   return config;
 }
 

@@ -31,7 +31,9 @@ struct MemberConfig {
   std::string name;          // of a specialist: what follows the @; see is_member_name()
   std::string version = {};  // of its package; empty where there is none
   std::string description = {};
-  std::string model;  // a file (relative to the configuration) or a name of the catalogue; empty with `cloud`
+  std::string model;         // a file (relative to the configuration) or a name of the catalogue; empty with `cloud`
+  std::string adapter = {};  // a LoRA adapter of the model, which members share; a file; may be empty
+  float adapter_scale = 1;   // see engine::Adapter::load
   std::string system_prompt = {};
   uint32_t max_tokens = 512;
   std::optional<uint32_t> thinking_tokens = {};  // of thought before an answer in slow mode, at most; see Thinking

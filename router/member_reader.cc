@@ -109,6 +109,8 @@ void read_member(TomlReader& reader, const std::string& file, const std::string&
   reader.string("description", member.description);
   read_cloud(reader, file, path, member.cloud);
   reader.string("model", member.model, member.cloud ? Presence::kOptional : Presence::kRequired);
+  reader.string("adapter", member.adapter);
+  reader.number("adapter_scale", -100, 100, member.adapter_scale);
   reader.string("system_prompt", member.system_prompt);
   reader.integer("max_tokens", 1, kMaxContext, member.max_tokens);
   if (reader.node("thinking_tokens") != nullptr)

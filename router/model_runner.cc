@@ -89,10 +89,32 @@ Result<engine::Session> ModelRunner::session(const engine::Model& model) const {
   return engine::Session::create(model, *pool_, fitted(options_, model));
 }
 
+/// With the member's adapter, if it has one.
+Result<engine::Session> ModelRunner::session(const MemberConfig& member, const engine::Model& model) const {
+  if (member.adapter.empty()) return session(model);
+  engine::SessionOptions options = fitted(options_, model);
+  {
+    const std::lock_guard lock(mutex_);
+    std::shared_ptr<const engine::Adapter>& adapter = adapters_[member.name];
+    if (adapter == nullptr) {
+      SAIN_ASSIGN_OR_RETURN(adapter, engine::Adapter::load(member.adapter, model, member.adapter_scale));
+    }
+    options.adapter = adapter;
+  }
+  return engine::Session::create(model, *pool_, options);
+}
+
+uint64_t ModelRunner::adapter_bytes() const {
+  const std::lock_guard lock(mutex_);
+  uint64_t bytes = 0;
+  for (const auto& [name, adapter] : adapters_) bytes += adapter == nullptr ? 0 : adapter->bytes();
+  return bytes;
+}
+
 Status ModelRunner::prepare(SpecialistId id, const engine::Model& model, std::stop_token stop) const {
   const std::time_t now = std::time(nullptr);
   const MemberConfig& member = registry_->member(id);
-  SAIN_ASSIGN_OR_RETURN(engine::Session session, this->session(model));
+  SAIN_ASSIGN_OR_RETURN(engine::Session session, this->session(member, model));
   SAIN_ASSIGN_OR_RETURN(const std::vector<Token> beginning, common_beginning(model, member, now));
   return keep_beginning(session, member, now, beginning, stop);
 }
@@ -166,7 +188,7 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   std::optional<engine::Session> own;
   std::optional<engine::Session>& session = is_own_stream ? conversation.stream : own;
   if (!session) {
-    SAIN_ASSIGN_OR_RETURN(session, this->session(model));
+    SAIN_ASSIGN_OR_RETURN(session, this->session(member, model));
   }
   SAIN_RETURN_IF_ERROR(keep_beginning(*session, member, now, prompt, stop));
   const uint64_t n_known = session->resume(prompt);

@@ -1,7 +1,9 @@
 // Runs the models for the router: answers of members, and what the assistant says beside them.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -27,7 +29,8 @@ class ModelRunner {
 
   /// The answer of member `id`, whose model is `model`, to `asked` after the turns of the conversation, in which it
   /// makes room by the policy; `events` hears of each summary, and of the handoff. Half of the model's context is room
-  /// for the answer at most, unless it is a stream. Errors: those of ContextManager::fit and of Session.
+  /// for the answer at most, unless it is a stream. Errors: those of ContextManager::fit, of Session and, where the
+  /// member has one, of its adapter.
   Result<Answer> answer(SpecialistId id, const engine::Model& model, Conversation& conversation,
                         const MemberRequest& asked, std::stop_token stop, const EventSink& events,
                         engine::TokenSink& sink) const;
@@ -47,16 +50,22 @@ class ModelRunner {
   /// Leaves nothing of any conversation in memory.
   void forget() const;
 
+  /// Of the adapters that are loaded: each at its member's first answer, for as long as this lives.
+  uint64_t adapter_bytes() const;
+
  private:
   Status keep_beginning(engine::Session& session, const MemberConfig& member, std::time_t now,
                         std::span<const engine::Token> prompt, const std::stop_token& stop) const;
   Result<engine::Session> session(const engine::Model& model) const;
+  Result<engine::Session> session(const MemberConfig& member, const engine::Model& model) const;
 
   const Registry* registry_;
   engine::ThreadPool* pool_;
   const engine::Model* assistant_;
   engine::SessionOptions options_;
   ConversationPolicy policy_;
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, std::shared_ptr<const engine::Adapter>> adapters_;  // by name of the member
 };
 
 }  // namespace sain::router

@@ -115,6 +115,21 @@ std::optional<engine::Encoder> RoutedChat::find_encoder(std::vector<std::filesys
   return *std::move(encoder);
 }
 
+namespace {
+
+/// About what adapters take once they are loaded.
+uint64_t adapter_file_bytes(const Config& config) {
+  uint64_t bytes = 0;
+  std::error_code error;
+  for (const MemberConfig& member : config.specialists) {
+    const uint64_t size = member.adapter.empty() ? 0 : std::filesystem::file_size(member.adapter, error);
+    if (!error) bytes += size;
+  }
+  return bytes;
+}
+
+}  // namespace
+
 /// A team of the specialists that there are now.
 Status RoutedChat::take_over(const TrainingObserver& observer, Retrain retrain, std::stop_token stop) {
   const std::shared_ptr<Team> before = team();
@@ -124,7 +139,8 @@ Status RoutedChat::take_over(const TrainingObserver& observer, Retrain retrain, 
     config = with_packages(config_, *options_.packages, [this](std::string_view line) { say(line); });
   SAIN_ASSIGN_OR_RETURN(std::shared_ptr<Team> next, Team::assemble(std::move(config), before.get(), *resources_,
                                                                    observer, retrain, std::move(stop)));
-  residency_->reserve(resources_->features->bytes() + next->classifier().head().bytes());
+  residency_->reserve(resources_->features->bytes() + next->classifier().head().bytes() +
+                      adapter_file_bytes(next->config()));
   serving_.set_members(next->members().names);
   const std::lock_guard lock(mutex_);
   residency_->assign(model_files(*next));
@@ -186,16 +202,18 @@ void RoutedChat::say(std::string_view line) const {
 
 StatusReport RoutedChat::status() const {
   StatusReport report = serving_.report();
-  uint64_t head = 0;
+  uint64_t head = 0, adapters = 0;
   {
     const std::lock_guard lock(mutex_);
     add_residency(report, *residency_, team_->members());
     head = team_->classifier().head().bytes();
+    adapters = team_->runner().adapter_bytes();
   }
   const uint64_t heap = heap_bytes();
   report.memory.push_back({"prefixes", prefixes_->memory_bytes()});
   report.memory.push_back({"encoder", resources_->features->bytes()});
   report.memory.push_back({"router", head});
+  report.memory.push_back({"adapters", adapters});
   report.memory.push_back({"program", program_bytes_ + heap - std::min(heap, head)});
   return report;
 }

@@ -25,7 +25,7 @@ struct ModelReport {
 
 /// What a part of the program has in memory, as it counts itself.
 struct MemoryReport {
-  std::string owner;  // "weights:coding", "kv", "prefixes", "encoder", "head", "program"
+  std::string owner;  // "weights:coding", "kv", "prefixes", "encoder", "router", "adapters", "program"
   uint64_t bytes = 0;
 };
 

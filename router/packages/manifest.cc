@@ -77,6 +77,7 @@ void check_member(TomlReader& root, const toml::table& table, PackageManifest& m
     return root.fail(table, "intents", "expected example requests by intent, which tell the specialist's from others'");
   if (const auto intents = table["intents"].value<std::string>()) manifest.files.push_back(*intents);
   if (manifest.has_own_model()) manifest.files.push_back(member.model);
+  if (!member.adapter.empty()) manifest.files.push_back(member.adapter);
 }
 
 }  // namespace

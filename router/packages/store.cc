@@ -99,6 +99,7 @@ Result<InstalledPackage> load_folder(const fs::path& folder) {
   InstalledPackage package;
   package.folder = folder;
   SAIN_ASSIGN_OR_RETURN(package.manifest, load_manifest(folder));
+  if (std::string& adapter = package.manifest.member.adapter; !adapter.empty()) adapter = (folder / adapter).string();
   std::string& model = package.manifest.member.model;
   if (package.manifest.has_own_model()) {
     model = (folder / model).string();

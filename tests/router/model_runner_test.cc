@@ -6,6 +6,7 @@
 
 #include "router/summary.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_adapter.h"
 #include "tests/support/tiny_model.h"
 
 namespace sain::router {
@@ -115,6 +116,36 @@ std::string request_number(int i) {
 }
 
 // R11, R16: what was said is read by the next one, and what was read before is not computed again.
+// R68: on one model, in memory once.
+TEST_F(ModelRunnerTest, MembersDifferByTheirAdapters) {
+  testing::TinyAdapter adapter;
+  adapter.add_layers(TinyModel(), 3);
+  const std::string file = adapter.write(folder_ / "adapter.gguf").string();
+  Config config;
+  config.assistant = {.name = "Ada", .model = "tiny.gguf", .max_tokens = kMaxTokens};
+  for (const char* name : {"plain", "adapted", "scaled", "broken"})
+    config.specialists.push_back({.name = name, .model = "tiny.gguf", .max_tokens = kMaxTokens});
+  config.specialists[1].adapter = config.specialists[2].adapter = file;
+  config.specialists[2].adapter_scale = 0;
+  config.specialists[3].adapter = (folder_ / "none.gguf").string();
+  registry_ = Registry(config);
+  ModelRunner runner = this->runner(ConversationPolicy::kStop, store_in(folder_ / "prefixes"));
+  const auto answer = [&](uint32_t id) {
+    Conversation conversation;
+    return ask(runner, conversation, "Hi.", SpecialistId{id});
+  };
+  EXPECT_EQ(runner.adapter_bytes(), 0u);
+  for (int i = 0; i < 2; ++i) {  // the second time from what is known
+    const auto plain = answer(1), adapted = answer(2), scaled = answer(3), broken = answer(4);
+    ASSERT_TRUE(plain && adapted && scaled);
+    EXPECT_NE(adapted->text, plain->text);
+    EXPECT_EQ(scaled->text, plain->text);
+    ASSERT_FALSE(broken);
+    EXPECT_THAT(broken.error().message, ::testing::HasSubstr("none.gguf"));
+  }
+  EXPECT_GT(runner.adapter_bytes(), 0u);
+}
+
 TEST_F(ModelRunnerTest, EverybodyStartsFromWhatIsKnown) {
   ModelRunner plain = runner(ConversationPolicy::kStop);
   Conversation plain_conversation;

@@ -57,6 +57,16 @@ TEST(ManifestTest, AModelOfTheCatalogueIsNoFileOfThePackage) {
   EXPECT_THAT(manifest->files, ElementsAre("package.toml", "intents.toml", "questions.toml"));
 }
 
+TEST(ManifestTest, AnAdapterIsAFileOfThePackage) {
+  std::string text = test::chess_manifest("1.0.0");
+  text.insert(text.find("system_prompt"), "adapter = \"lora.gguf\"\nadapter_scale = 0.5\n");
+  const auto manifest = parse(text);
+  ASSERT_TRUE(manifest) << manifest.error().message;
+  EXPECT_EQ(manifest->member.adapter_scale, 0.5F);
+  EXPECT_THAT(manifest->files, ::testing::Contains("lora.gguf"));
+  EXPECT_THAT(error_with("[metric]", "adapter = \"a/b.gguf\"\n[metric]"), HasSubstr("found \"a/b.gguf\""));
+}
+
 TEST(ManifestTest, WhatIsMissingIsNamed) {
   const std::string whole = test::chess_manifest("1.0.0");
   for (const std::string key : {"name", "version", "boundaries", "licence", "model"}) {

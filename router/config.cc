@@ -37,6 +37,7 @@ void read_privacy(TomlReader& root, const std::string& file, PrivacyConfig& out)
       reader.fail(*node, "level", fmt::format(R"(expected "off", "on" or "strict", found {})", describe_toml(*node)));
     }
   }
+  reader.boolean("name_vote", out.name_vote);
   reader.integer("audit_days", 1, 3650, out.audit_days);
   root.fail(reader.finish());
 }

@@ -16,6 +16,7 @@ namespace sain::router {
 
 struct PrivacyConfig {
   PrivacyLevel level = PrivacyLevel::kOn;  // of looking for personal data in what a specialist in the cloud would get
+  bool name_vote = false;                  // the assistant says what is a name, where the form does not
   uint32_t audit_days = 90;                // that the audit log keeps a line
 };
 

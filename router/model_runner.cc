@@ -14,6 +14,12 @@ namespace {
 
 using engine::Token;
 
+constexpr size_t kMostOfQuestion = 600;  // bytes of what a vote is about
+
+std::string letter(size_t i) {
+  return std::string(1, static_cast<char>('A' + i));
+}
+
 engine::SessionOptions fitted(engine::SessionOptions options, const engine::Model& model) {
   options.context_length = std::min(options.context_length, model.config().context_length);
   return options;
@@ -238,28 +244,39 @@ void ModelRunner::talk(SpecialistId id, std::string_view request, std::stop_toke
 
 Result<std::vector<double>> ModelRunner::vote(std::string_view request, std::span<const SpecialistId> members,
                                               std::stop_token stop) const {
-  constexpr size_t kMostBytes = 600;  // of the request
-  std::string text =
-      fmt::format("A user asks: \"{}\"\n\nWho should answer?\n", formats::utf8_beginning(request, kMostBytes));
+  std::string question =
+      fmt::format("A user asks: \"{}\"\n\nWho should answer?\n", formats::utf8_beginning(request, kMostOfQuestion));
+  for (size_t i = 0; i < members.size(); ++i)
+    question += fmt::format("{}: {} ({})\n", letter(i), registry_->snapshot().names[index(members[i])],
+                            registry_->member(members[i]).description);
+  return choose(question, members.size(), std::move(stop));
+}
+
+double ModelRunner::name_vote(std::string_view text, std::string_view candidate) const {
+  const auto votes = choose(
+      fmt::format("Text: \"{}\"\n\nWhat is \"{}\" in it?\nA: the name of a person\nB: something else\n",
+                  formats::utf8_beginning(text, kMostOfQuestion), formats::utf8_beginning(candidate, kMostOfQuestion)),
+      2, {});
+  return votes ? votes->front() : -1;
+}
+
+/// The probabilities of the letters that stand for a question's `n` answers, by the logits of one token.
+Result<std::vector<double>> ModelRunner::choose(const std::string& question, size_t n, std::stop_token stop) const {
   std::vector<Token> letters;
-  for (size_t i = 0; i < members.size(); ++i) {
-    const std::string letter(1, static_cast<char>('A' + i));
-    const MemberConfig& member = registry_->member(members[i]);
-    text += fmt::format("{}: {} ({})\n", letter, registry_->snapshot().names[index(members[i])], member.description);
-    const std::vector<Token> tokens = assistant_->tokenizer().encode(letter, formats::SpecialTokens::kAsText);
-    if (tokens.empty()) return make_error(ErrorCode::kUnsupported, "the assistant has no token for {}", letter);
+  for (size_t i = 0; i < n; ++i) {
+    const std::vector<Token> tokens = assistant_->tokenizer().encode(letter(i), formats::SpecialTokens::kAsText);
+    if (tokens.empty()) return make_error(ErrorCode::kUnsupported, "the assistant has no token for {}", letter(i));
     letters.push_back(tokens.back());
   }
-  text += "Answer with one letter.";
-  const Message message = {"user", std::move(text)};
+  const Message message = {"user", question + "Answer with one letter."};
   SAIN_ASSIGN_OR_RETURN(const std::vector<Token> prompt, render_prompt(*assistant_, {&message, 1}, std::time(nullptr)));
   SAIN_ASSIGN_OR_RETURN(engine::Session session, this->session(*assistant_));
   SAIN_ASSIGN_OR_RETURN(const std::span<const float> logits, session.prefill(prompt, std::move(stop)));
   double greatest = -INFINITY, sum = 0;
-  for (const Token letter : letters) greatest = std::max(greatest, double{logits[static_cast<size_t>(letter)]});
+  for (const Token token : letters) greatest = std::max(greatest, double{logits[static_cast<size_t>(token)]});
   std::vector<double> votes;
-  for (const Token letter : letters)
-    sum += votes.emplace_back(std::exp(double{logits[static_cast<size_t>(letter)]} - greatest));
+  for (const Token token : letters)
+    sum += votes.emplace_back(std::exp(double{logits[static_cast<size_t>(token)]} - greatest));
   for (double& vote : votes) vote /= sum;
   return votes;
 }

@@ -43,6 +43,10 @@ class ModelRunner {
   Result<std::vector<double>> vote(std::string_view request, std::span<const SpecialistId> members,
                                    std::stop_token stop) const;
 
+  /// How probable it is, as the assistant thinks, that `candidate` in `text` is a person's name; -1 where it cannot
+  /// say. For PersonalDataOptions::name_vote.
+  double name_vote(std::string_view text, std::string_view candidate) const;
+
   /// Keeps what all prompts of member `id` begin with in a snapshot, so that its first answer is as quick as the
   /// others. Errors: those of Session::create.
   Status prepare(SpecialistId id, const engine::Model& model, std::stop_token stop) const;
@@ -56,6 +60,7 @@ class ModelRunner {
  private:
   Status keep_beginning(engine::Session& session, const MemberConfig& member, std::time_t now,
                         std::span<const engine::Token> prompt, const std::stop_token& stop) const;
+  Result<std::vector<double>> choose(const std::string& question, size_t n, std::stop_token stop) const;
   Result<engine::Session> session(const engine::Model& model) const;
   Result<engine::Session> session(const MemberConfig& member, const engine::Model& model) const;
 

@@ -19,8 +19,11 @@ Result<std::shared_ptr<Team>> Team::assemble(Config config, const Team* before, 
   team->classifier_ = std::make_unique<Classifier>(std::move(classifier));
   const Config& said = team->config_;
   if (std::ranges::any_of(said.specialists, [](const MemberConfig& member) { return member.cloud.has_value(); })) {
-    SAIN_ASSIGN_OR_RETURN(team->cloud_, CloudRunner::open(team->registry_, said.privacy,
-                                                          resources.session.context_length, resources.folder));
+    SAIN_ASSIGN_OR_RETURN(team->cloud_,
+                          CloudRunner::open(team->registry_, said.privacy, resources.session.context_length,
+                                            resources.folder, [runner = &team->runner_](auto text, auto candidate) {
+                                              return runner->name_vote(text, candidate);
+                                            }));
   }
   const RoutePolicy policy{.threshold = said.routing.threshold,
                            .min_familiarity = said.routing.familiarity,

@@ -11,7 +11,7 @@ namespace sain::router {
 
 Result<std::unique_ptr<CloudRunner>> CloudRunner::open(const Registry& registry, const PrivacyConfig& privacy,
                                                        uint32_t context_length,
-                                                       const std::filesystem::path& audit_folder) {
+                                                       const std::filesystem::path& audit_folder, NameVote name_vote) {
   std::error_code error;
   std::filesystem::create_directories(audit_folder, error);
   if (error) return make_error(ErrorCode::kIo, "{}: {}", audit_folder.string(), error.message());
@@ -19,7 +19,8 @@ Result<std::unique_ptr<CloudRunner>> CloudRunner::open(const Registry& registry,
   options.file = audit_folder / "audit.jsonl";
   options.retention = std::chrono::hours(24) * privacy.audit_days;
   SAIN_ASSIGN_OR_RETURN(AuditLog log, AuditLog::open(options));
-  return std::unique_ptr<CloudRunner>(new CloudRunner(registry, privacy, context_length, std::move(log)));
+  return std::unique_ptr<CloudRunner>(
+      new CloudRunner(registry, privacy, context_length, std::move(log), std::move(name_vote)));
 }
 
 Result<Answer> CloudRunner::answer(SpecialistId id, const Conversation& conversation, std::string_view request,
@@ -47,7 +48,8 @@ Result<Answer> CloudRunner::answer(SpecialistId id, const Conversation& conversa
 
   std::vector<PersonalData> findings;
   for (const Message& message : window.messages)
-    std::ranges::move(find_personal_data(message.content, {.level = privacy_.level}), std::back_inserter(findings));
+    std::ranges::move(find_personal_data(message.content, {.level = privacy_.level, .name_vote = name_vote_}),
+                      std::back_inserter(findings));
   AuditEntry entry = {.request_id = make_opaque_id(),
                       .conversation_id = conversation.id,
                       .level = privacy_.level,

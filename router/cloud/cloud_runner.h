@@ -17,9 +17,11 @@ namespace sain::router {
 /// Thread-safe. The registry must outlive it.
 class CloudRunner {
  public:
-  /// Opens the audit log in `audit_folder`, which is made when needed. Errors: those of AuditLog::open, kIo.
+  /// Opens the audit log in `audit_folder`, which is made when needed. `name_vote`: see PersonalDataOptions; asked only
+  /// where the configuration says so. Errors: those of AuditLog::open, kIo.
   static Result<std::unique_ptr<CloudRunner>> open(const Registry& registry, const PrivacyConfig& privacy,
-                                                   uint32_t context_length, const std::filesystem::path& audit_folder);
+                                                   uint32_t context_length, const std::filesystem::path& audit_folder,
+                                                   NameVote name_vote = {});
 
   /// Looks for personal data in everything that would be sent: system prompt, turns, request. Sends it only if there is
   /// none, or the level is off, and only after the audit log has it. Of a conversation that is too long the latest
@@ -29,13 +31,17 @@ class CloudRunner {
                         std::stop_token stop, const EventSink& events, engine::TokenSink& sink);
 
  private:
-  CloudRunner(const Registry& registry, const PrivacyConfig& privacy, uint32_t context_length, AuditLog log)
-      : registry_(registry), privacy_(privacy), context_length_(context_length), log_(std::move(log)) {}
+  CloudRunner(const Registry& registry, const PrivacyConfig& privacy, uint32_t context_length, AuditLog log,
+              NameVote name_vote)
+      : registry_(registry), privacy_(privacy), context_length_(context_length), log_(std::move(log)) {
+    if (privacy.name_vote) name_vote_ = std::move(name_vote);
+  }
 
   const Registry& registry_;
   PrivacyConfig privacy_;
   uint32_t context_length_;
   AuditLog log_;
+  NameVote name_vote_;
 };
 
 }  // namespace sain::router

@@ -116,6 +116,16 @@ std::string request_number(int i) {
 }
 
 // R11, R16: what was said is read by the next one, and what was read before is not computed again.
+TEST_F(ModelRunnerTest, AVoteIsAProbability) {
+  ModelRunner runner = this->runner(ConversationPolicy::kStop);
+  const double vote = runner.name_vote("Anna lives here.", "Anna");
+  EXPECT_GE(vote, 0);
+  EXPECT_LE(vote, 1);
+  const auto votes = runner.vote("Hi.", std::vector{kAssistant, kSpecialist}, {});
+  ASSERT_TRUE(votes);
+  EXPECT_NEAR((*votes)[0] + (*votes)[1], 1, 1e-12);
+}
+
 // R68: on one model, in memory once.
 TEST_F(ModelRunnerTest, MembersDifferByTheirAdapters) {
   testing::TinyAdapter adapter;

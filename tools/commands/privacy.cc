@@ -2,12 +2,15 @@
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
+#include "router/model_runner.h"
 #include "router/privacy/decision.h"
 #include "router/privacy/personal_data.h"
 #include "tools/commands/commands.h"
 #include "tools/commands/exit_code.h"
+#include "tools/commands/options.h"
 #include "tools/terminal/safe_text.h"
 
 namespace sain::tools {
@@ -19,6 +22,29 @@ struct Options {
   bool json = false;
   bool redact = false;
   bool null = false;
+  std::string vote;  // a model that says what is a name; empty: none
+};
+
+/// A model to ask about names.
+struct Voter {
+  std::unique_ptr<engine::ThreadPool> pool;
+  LoadedModel model;
+  std::unique_ptr<router::Registry> registry;
+  std::unique_ptr<router::ModelRunner> runner;
+
+  static Result<Voter> load(const std::string& name) {
+    const RunOptions run;
+    Voter voter;
+    const engine::Tuning tuning = run.tuning();
+    voter.pool = std::make_unique<engine::ThreadPool>(tuning);
+    SAIN_ASSIGN_OR_RETURN(voter.model, load_model(name, run.packing(), tuning.isa, {}));
+    router::Config config;
+    config.assistant = {.name = "assistant", .model = name};
+    voter.registry = std::make_unique<router::Registry>(config);
+    voter.runner = std::make_unique<router::ModelRunner>(*voter.registry, *voter.pool, *voter.model.model,
+                                                         run.session(1024, tuning), router::ConversationPolicy::kStop);
+    return voter;
+  }
 };
 
 void print_json(const std::vector<router::PersonalData>& findings, const router::PrivacyDecision& decision) {
@@ -38,9 +64,9 @@ void print_text(std::string_view text, const std::vector<router::PersonalData>& 
   }
 }
 
-void look_at(std::string_view text, router::PrivacyLevel level, const Options& options) {
-  const auto findings = router::find_personal_data(text, {.level = level});
-  const auto decision = router::decide_privacy(findings, level, router::AnswerPlace::kCloud);
+void look_at(std::string_view text, const router::PersonalDataOptions& how, const Options& options) {
+  const auto findings = router::find_personal_data(text, how);
+  const auto decision = router::decide_privacy(findings, how.level, router::AnswerPlace::kCloud);
   if (options.redact) {
     fmt::print("{}\n", safe_text(router::redact(text, findings)));
   } else if (options.json) {
@@ -51,11 +77,16 @@ void look_at(std::string_view text, router::PrivacyLevel level, const Options& o
 }
 
 Status look(const Options& options, bool text_given) {
-  const router::PrivacyLevel level = *router::find_privacy_level(options.level);
+  router::PersonalDataOptions how = {.level = *router::find_privacy_level(options.level)};
+  std::optional<Voter> voter;
+  if (!options.vote.empty()) {
+    SAIN_ASSIGN_OR_RETURN(voter, Voter::load(options.vote));
+    how.name_vote = [&](auto text, auto candidate) { return voter->runner->name_vote(text, candidate); };
+  }
   if (text_given) {
-    look_at(options.text, level, options);
+    look_at(options.text, how, options);
   } else {
-    for (std::string line; std::getline(std::cin, line, options.null ? '\0' : '\n');) look_at(line, level, options);
+    for (std::string line; std::getline(std::cin, line, options.null ? '\0' : '\n');) look_at(line, how, options);
   }
   return finish_output();
 }
@@ -72,6 +103,8 @@ void add_privacy_command(CLI::App& app, int& exit_code) {
       ->check(CLI::IsMember({"on", "strict"}).description(""))
       ->type_name("LEVEL")
       ->capture_default_str();
+  command->add_option("--vote", options->vote, "Ask this model what is a name, where only the form would tell")
+      ->type_name("MODEL");
   const auto json = command->add_flag(
       "--json", options->json,
       "Print a JSON object for each text: {\"decision\": \"local\" or \"cloud\", \"findings\": [{\"kind\", \"begin\", "

@@ -91,6 +91,23 @@ TEST_F(CloudRunnerTest, WithoutPrivacyEverythingIsSent) {
   EXPECT_THAT(server_.received(), HasSubstr("ada.lovelace"));
 }
 
+TEST_F(CloudRunnerTest, TheAssistantMaySayWhatIsAName) {
+  for (const bool is_asked : {true, false}) {
+    std::string asked_about;
+    auto runner = CloudRunner::open(*registry_, {.name_vote = is_asked}, 4096, folder_.path(),
+                                    [&](std::string_view, std::string_view candidate) {
+                                      asked_about = candidate;
+                                      return 0.95;
+                                    });
+    ASSERT_TRUE(runner) << runner.error().message;
+    const auto answer = (*runner)->answer(
+        kCloud, conversation_, "Where does Fatima Okonjo live?", {}, [](const Event&) {}, sink_);
+    EXPECT_NE(static_cast<bool>(answer), is_asked);
+    EXPECT_EQ(asked_about, is_asked ? "Fatima Okonjo" : "");
+    EXPECT_EQ(server_.received().empty(), is_asked);
+  }
+}
+
 TEST_F(CloudRunnerTest, WithoutItsLogNothingIsSent) {
   auto runner = CloudRunner::open(*registry_, {}, 4096, folder_ / "log");
   ASSERT_TRUE(runner) << runner.error().message;

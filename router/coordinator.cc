@@ -9,6 +9,8 @@
 
 #include "formats/utf8.h"
 #include "router/answer_check.h"
+#include "router/answer_sinks.h"
+#include "router/deadline.h"
 #include "router/draft_gate.h"
 #include "router/plan.h"
 
@@ -24,101 +26,6 @@ double ms_since(Clock::time_point start) {
 bool is_blank(std::string_view text) {
   return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
 }
-
-/// Asks to stop when the caller does, or when the time is over before it is told that there is no hurry any more.
-class Deadline {
- public:
-  Deadline(const std::stop_token& caller, std::chrono::milliseconds timeout)
-      : forward_(caller, [this] { stop_.request_stop(); }), timer_([this, timeout](const std::stop_token& end) {
-          std::unique_lock lock(mutex_);
-          if (changed_.wait_for(lock, end, timeout, [this] { return is_met_; }) || end.stop_requested()) return;
-          is_over_ = true;
-          stop_.request_stop();
-        }) {}
-
-  void meet() {
-    const std::lock_guard lock(mutex_);
-    is_met_ = true;
-    changed_.notify_all();
-  }
-  bool is_over() const {
-    const std::lock_guard lock(mutex_);
-    return is_over_;
-  }
-  std::stop_token token() const { return stop_.get_token(); }
-
- private:
-  mutable std::mutex mutex_;
-  std::condition_variable_any changed_;
-  bool is_met_ = false, is_over_ = false;
-  std::stop_source stop_;
-  std::stop_callback<std::function<void()>> forward_;
-  std::jthread timer_;
-};
-
-/// Passes text on as events, and notes when the first came. Holds back what may be the beginning of a refusal.
-class TokenForwarder : public engine::TokenSink {
- public:
-  TokenForwarder(SpecialistId by, const EventSink& sink, Clock::time_point start, RequestTimings& timings,
-                 Deadline* deadline)
-      : by_(by), sink_(sink), start_(start), timings_(timings), deadline_(deadline) {}
-
-  void on_text(std::string_view text) override {
-    if (text.empty()) return;
-    if (deadline_ != nullptr) deadline_->meet();
-    held_ += text;
-    if (by_ == kAssistant || !may_become_refusal(held_)) flush();
-  }
-
-  /// What is held after all.
-  void flush() {
-    if (held_.empty()) return;
-    if (timings_.first_token_ms == 0) timings_.first_token_ms = ms_since(start_);
-    sink_(TokenEvent{by_, std::exchange(held_, {})});
-  }
-
- private:
-  SpecialistId by_;
-  const EventSink& sink_;
-  Clock::time_point start_;
-  RequestTimings& timings_;
-  Deadline* deadline_;
-  std::string held_;
-};
-
-/// Keeps the log probabilities of the first tokens, and stops then.
-class DraftCollector : public engine::TokenSink {
- public:
-  DraftCollector(size_t n_tokens, const std::stop_token& caller)
-      : n_tokens_(n_tokens), forward_(caller, [this] { stop_.request_stop(); }) {}
-  void on_text(std::string_view) override {}
-  void on_token(const engine::ChosenToken& token) override {
-    if (logprobs.size() < n_tokens_) logprobs.push_back(token.logprob);
-    if (logprobs.size() == n_tokens_) stop_.request_stop();
-  }
-  std::stop_token token() const { return stop_.get_token(); }
-
-  std::vector<double> logprobs;
-
- private:
-  size_t n_tokens_;
-  std::stop_source stop_;
-  std::stop_callback<std::function<void()>> forward_;
-};
-
-/// Text as what the assistant says meanwhile.
-class TalkForwarder : public engine::TokenSink {
- public:
-  TalkForwarder(SpecialistId about, std::function<void(const StatusEvent&)> tell)
-      : about_(about), tell_(std::move(tell)) {}
-  void on_text(std::string_view text) override {
-    if (!text.empty()) tell_({StatusEvent::Kind::kTalking, about_, 0, std::string(text)});
-  }
-
- private:
-  SpecialistId about_;
-  std::function<void(const StatusEvent&)> tell_;
-};
 
 }  // namespace
 

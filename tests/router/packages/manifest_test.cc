@@ -100,15 +100,16 @@ TEST(ManifestTest, WhatIsWrongIsNamedWithItsValue) {
 }
 
 TEST(ManifestTest, QuestionsNeedAnswers) {
-  for (const auto& [questions, message] :
+  for (const auto& [bad, message] :
        {std::pair{"", "question: is missing"}, std::pair{"question = 1", "expected [[question]] tables, found 1"},
         std::pair{"question = []", "expected [[question]] tables"},
         std::pair{"[[question]]\nprompt = \"a\"", "question[0].answers: expected one at least"},
         std::pair{"[[question]]\nprompt = \"\"\nanswers = [\"a\"]", "question[0].prompt: must not be empty"},
         std::pair{"[[question]]\nprompt = \"a\"\nanswers = [\"\"]", "must not hold an empty string"}}) {
+    const std::string questions = bad;
     const auto manifest =
         parse_manifest(test::chess_manifest("1"), "package.toml", [&](const std::string& name) -> Result<std::string> {
-          if (name == "questions.toml") return std::string(questions);
+          if (name == "questions.toml") return questions;
           return read_beside(name);
         });
     ASSERT_FALSE(manifest) << questions;

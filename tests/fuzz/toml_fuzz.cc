@@ -17,7 +17,7 @@ void check(bool condition) {
 }
 
 /// What a configuration promises to whoever uses it.
-void check_config(const sain::router::Config& config) {
+void check_promises(const sain::router::Config& config) {
   check(!config.assistant.model.empty());
   check(config.context_length >= 128);
   check(config.routing.threshold >= 0 && config.routing.threshold <= 1);
@@ -44,7 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     check(config.error().message.find("fuzz.toml") == 0 || !other.empty());
     return 0;
   }
-  check_config(*config);
+  check_promises(*config);
   const auto requests = parse_labelled_requests(other, "other.toml", sain::router::Registry(*config).snapshot());
   if (!requests) check(!requests.error().message.empty());
   return 0;

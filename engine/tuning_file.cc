@@ -136,9 +136,7 @@ Status write_tuning(const fs::path& file, const TuningFile& content) {
       {"measured", {{"model", content.model}, {"default", speed(content.before)}, {"tuned", speed(content.after)}}}};
   std::error_code ignored;  // creating the file says it better
   if (file.has_parent_path()) fs::create_directories(file.parent_path(), ignored);
-  SAIN_ASSIGN_OR_RETURN(formats::AtomicFile out, formats::AtomicFile::create(file));
-  SAIN_RETURN_IF_ERROR(out.write(root.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n"));
-  return out.commit();
+  return formats::write_atomically(file, root.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n");
 }
 
 std::optional<fs::path> tuning_path() {

@@ -127,4 +127,10 @@ void AtomicFile::close() noexcept {
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 
+Status write_atomically(const std::filesystem::path& target, std::string_view text, FileAccess access) {
+  SAIN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(target, access));
+  SAIN_RETURN_IF_ERROR(file.write(text));
+  return file.commit();
+}
+
 }  // namespace sain::formats

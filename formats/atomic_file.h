@@ -43,4 +43,8 @@ class AtomicFile {
   std::vector<std::byte> buffer_;  // small writes gather here
 };
 
+/// A file of `text`, in place of what was there. Errors: those of AtomicFile.
+Status write_atomically(const std::filesystem::path& target, std::string_view text,
+                        FileAccess access = FileAccess::kDefault);
+
 }  // namespace sain::formats

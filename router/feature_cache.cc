@@ -90,9 +90,7 @@ Status FeatureCache::save() {
   append(out, &checksum, sizeof checksum);
   std::error_code error;
   std::filesystem::create_directories(file_.parent_path(), error);  // if it fails, so does what follows
-  SAIN_ASSIGN_OR_RETURN(formats::AtomicFile file, formats::AtomicFile::create(file_));
-  SAIN_RETURN_IF_ERROR(file.write(out));
-  SAIN_RETURN_IF_ERROR(file.commit());
+  SAIN_RETURN_IF_ERROR(formats::write_atomically(file_, out));
   has_grown_ = false;
   return {};
 }

@@ -84,9 +84,7 @@ Status RouteHead::save(const std::filesystem::path& path, const HeadKey& key) co
   std::error_code error;
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
   if (error) return make_error(ErrorCode::kIo, "{}: {}", path.parent_path().string(), error.message());
-  SAIN_ASSIGN_OR_RETURN(formats::AtomicFile file, formats::AtomicFile::create(path));
-  SAIN_RETURN_IF_ERROR(file.write(out));
-  return file.commit();
+  return formats::write_atomically(path, out);
 }
 
 Result<RouteHead> RouteHead::load(const std::filesystem::path& path, const HeadKey& key) {

@@ -142,8 +142,9 @@ Status RoutedChat::take_over(const TrainingObserver& observer, Retrain retrain, 
   residency_->reserve(resources_->features->bytes() + next->classifier().head().bytes() +
                       adapter_file_bytes(next->config()));
   serving_.set_members(next->members().names);
+  const std::vector<std::filesystem::path> files = model_files(*next);
   const std::lock_guard lock(mutex_);
-  residency_->assign(model_files(*next));
+  residency_->assign(files);
   team_ = std::move(next);
   packages_stamp_ = stamp;
   return {};

@@ -1,10 +1,9 @@
 #include "router/transitions.h"
 
-#include <fstream>
-#include <iterator>
 #include <system_error>
 
 #include "formats/atomic_file.h"
+#include "router/text_file.h"
 #include "router/toml_reader.h"
 
 namespace sain::router {
@@ -51,12 +50,7 @@ std::vector<double> Transitions::next(std::span<const std::string> history, std:
 }
 
 Status Transitions::load(const std::filesystem::path& path) {
-  std::error_code error;
-  if (!std::filesystem::exists(path, error))
-    return make_error(ErrorCode::kNotFound, "{}: there is no such file", path.string());
-  std::ifstream in(path, std::ios::binary);
-  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (!in) return make_error(ErrorCode::kIo, "{}: cannot be read", path.string());
+  SAIN_ASSIGN_OR_RETURN(const std::string text, read_text_file(path));
   const std::string file = path.string();
   SAIN_ASSIGN_OR_RETURN(const toml::table table, parse_toml(text, file));
   std::map<std::string, Counts> after;
@@ -87,9 +81,7 @@ Status Transitions::save(const std::filesystem::path& path) const {
   std::error_code error;
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
   if (error) return make_error(ErrorCode::kIo, "{}: {}", path.parent_path().string(), error.message());
-  SAIN_ASSIGN_OR_RETURN(formats::AtomicFile file, formats::AtomicFile::create(path));
-  SAIN_RETURN_IF_ERROR(file.write(out));
-  return file.commit();
+  return formats::write_atomically(path, out);
 }
 
 }  // namespace sain::router

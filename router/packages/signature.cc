@@ -43,9 +43,7 @@ Result<Bytes> read_hex(const fs::path& file, std::string_view what) {
 Status write_new(const fs::path& file, const std::string& text, formats::FileAccess access) {
   if (std::error_code ignored; fs::exists(file, ignored))
     return make_error(ErrorCode::kInvalidArgument, "{}: is there already", file.string());
-  SAIN_ASSIGN_OR_RETURN(formats::AtomicFile out, formats::AtomicFile::create(file, access));
-  SAIN_RETURN_IF_ERROR(out.write(text));
-  return out.commit();
+  return formats::write_atomically(file, text, access);
 }
 
 }  // namespace
@@ -73,9 +71,7 @@ Status sign_package(const fs::path& folder, const fs::path& key_file) {
   crypto_sign_detached(signature.data(), nullptr, reinterpret_cast<const unsigned char*>(text.data()), text.size(),
                        key.data());
   sodium_memzero(key.data(), key.size());
-  SAIN_ASSIGN_OR_RETURN(formats::AtomicFile file, formats::AtomicFile::create(folder / kSignatureName));
-  SAIN_RETURN_IF_ERROR(file.write(to_hex(signature)));
-  return file.commit();
+  return formats::write_atomically(folder / kSignatureName, to_hex(signature));
 }
 
 Result<std::string> read_public_key(const fs::path& file) {

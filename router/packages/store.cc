@@ -26,12 +26,6 @@ Error failure(const fs::path& path, const std::error_code& error) {
   return make_error(ErrorCode::kIo, "{}: {}", path.string(), error.message());
 }
 
-Status write_file(const fs::path& path, std::string_view text) {
-  SAIN_ASSIGN_OR_RETURN(formats::AtomicFile file, formats::AtomicFile::create(path));
-  SAIN_RETURN_IF_ERROR(file.write(text));
-  return file.commit();
-}
-
 Status make_folder(const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);
@@ -174,7 +168,7 @@ Result<InstalledPackage> PackageStore::install(const fs::path& source, const Ins
                          .stop = options.stop};
   for (const auto& [file, hash] : checksums)
     SAIN_RETURN_IF_ERROR(copy_checked(source / file, staging.folder() / file, hash, copy));
-  SAIN_RETURN_IF_ERROR(write_file(staging.folder() / kChecksumsName, to_text(checksums)));
+  SAIN_RETURN_IF_ERROR(formats::write_atomically(staging.folder() / kChecksumsName, to_text(checksums)));
 
   SAIN_ASSIGN_OR_RETURN(InstalledPackage package, load_folder(staging.folder()));
   if (const CatalogEntry* entry = find_catalog_entry(manifest.member.model))
@@ -187,7 +181,7 @@ Result<InstalledPackage> PackageStore::install(const fs::path& source, const Ins
     if (loaded) active = *std::move(loaded);  // a damaged one has nothing to say about its successor
   }
   SAIN_ASSIGN_OR_RETURN(package.report, options.trial(package, active));
-  SAIN_RETURN_IF_ERROR(write_file(staging.folder() / kReportName, to_toml(package.report)));
+  SAIN_RETURN_IF_ERROR(formats::write_atomically(staging.folder() / kReportName, to_toml(package.report)));
 
   fs::rename(staging.folder(), target, error);
   if (error) return failure(target, error);
@@ -196,10 +190,8 @@ Result<InstalledPackage> PackageStore::install(const fs::path& source, const Ins
 }
 
 Result<std::string> PackageStore::roll_back(const std::string& name, const std::string& version) {
-  SAIN_ASSIGN_OR_RETURN(const std::vector<PackageVersions> before, list());
-  const auto known = find_by_name(before, name);
-  if (known == before.end()) return make_error(ErrorCode::kNotFound, "{} is not installed", name);
-  SAIN_ASSIGN_OR_RETURN(const FolderLock lock, FolderLock::take(folder_));
+  const auto lock = FolderLock::take(folder_);
+  if (!lock && lock.error().code != ErrorCode::kNotFound) return lock.error();  // without a store: below
   SAIN_ASSIGN_OR_RETURN(std::vector<PackageVersions> packages, list());
   const auto package = find_by_name(packages, name);
   if (package == packages.end()) return make_error(ErrorCode::kNotFound, "{} is not installed", name);
@@ -215,9 +207,8 @@ Result<std::string> PackageStore::roll_back(const std::string& name, const std::
 }
 
 Status PackageStore::remove(const std::string& name, const std::string& version) {
-  SAIN_ASSIGN_OR_RETURN(const std::vector<PackageVersions> known, list());
-  if (find_by_name(known, name) == known.end()) return make_error(ErrorCode::kNotFound, "{} is not installed", name);
-  SAIN_ASSIGN_OR_RETURN(const FolderLock lock, FolderLock::take(folder_));
+  const auto lock = FolderLock::take(folder_);
+  if (!lock && lock.error().code != ErrorCode::kNotFound) return lock.error();  // without a store: below
   SAIN_ASSIGN_OR_RETURN(std::vector<PackageVersions> packages, list());
   const auto package = find_by_name(packages, name);
   if (package == packages.end()) return make_error(ErrorCode::kNotFound, "{} is not installed", name);
@@ -283,7 +274,7 @@ Result<std::vector<fs::path>> PackageStore::trusted_keys() const {
 Status PackageStore::trust(const fs::path& public_key) {
   SAIN_ASSIGN_OR_RETURN(const std::string key, read_public_key(public_key));
   SAIN_RETURN_IF_ERROR(make_folder(trusted_folder()));
-  return write_file(trusted_folder() / (public_key.stem().string() + ".pub"), key);
+  return formats::write_atomically(trusted_folder() / (public_key.stem().string() + ".pub"), key);
 }
 
 Status PackageStore::distrust(const std::string& name) {
@@ -305,7 +296,7 @@ uint64_t PackageStore::stamp() const {
 }
 
 Status PackageStore::save(const std::vector<PackageVersions>& packages) const {
-  return write_file(list_file(), to_toml(packages));
+  return formats::write_atomically(list_file(), to_toml(packages));
 }
 
 Status PackageStore::activate(const std::string& name, const std::string& version) const {

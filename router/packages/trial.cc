@@ -128,7 +128,8 @@ Result<PackageReport> try_package(const InstalledPackage& package, const std::op
     SAIN_ASSIGN_OR_RETURN(right, candidate.ask(questions, options));
     report.kv_bytes = candidate.kv_bytes(pool, options.session);
     // Sessions last for an answer: what the last one took is counted as what the next one will.
-    report.memory_bytes = rss_bytes() - std::min(before, rss_bytes()) + report.kv_bytes;
+    const uint64_t after = rss_bytes();
+    report.memory_bytes = after - std::min(before, after) + report.kv_bytes;
     report.load_ms = candidate.load_ms;
     report.first_token_ms = median(candidate.first_token_ms);
     if (candidate.decode_ms > 0)

@@ -116,7 +116,6 @@ Result<int> install(const SpecialistsOptions& options) {
   SAIN_ASSIGN_OR_RETURN(const std::filesystem::path assistant, find_model_file(config, config.assistant.model));
   trial.assistant->model = assistant.string();
 
-  const PackageStore store = PackageStore::of_user();
   router::InstallOptions installing;
   installing.may_be_unsigned = options.may_be_unsigned;
   installing.stop = interrupt.token();
@@ -125,8 +124,7 @@ Result<int> install(const SpecialistsOptions& options) {
     copying.clear();
     return try_package(package, active, pool, trial);
   };
-  PackageStore writable = store;
-  const auto package = writable.install(options.folder, installing);
+  const auto package = PackageStore::of_user().install(options.folder, installing);
   copying.clear();
   asking.clear();
   if (!package && package.error().code == ErrorCode::kCancelled) return kInterrupted;
@@ -171,9 +169,7 @@ Result<int> seal(const SpecialistsOptions& options) {
   SAIN_ASSIGN_OR_RETURN(const router::PackageManifest manifest, router::load_manifest(options.folder));
   SAIN_ASSIGN_OR_RETURN(const router::Checksums checksums, router::checksums_of_files(options.folder, manifest.files));
   const std::filesystem::path path = std::filesystem::path(options.folder) / router::kChecksumsName;
-  SAIN_ASSIGN_OR_RETURN(formats::AtomicFile file, formats::AtomicFile::create(path));
-  SAIN_RETURN_IF_ERROR(file.write(router::to_text(checksums)));
-  SAIN_RETURN_IF_ERROR(file.commit());
+  SAIN_RETURN_IF_ERROR(formats::write_atomically(path, router::to_text(checksums)));
   if (!options.key.empty()) SAIN_RETURN_IF_ERROR(router::sign_package(options.folder, options.key));
   fmt::print("{} {}: {} files{}\n", manifest.member.name, manifest.member.version, checksums.size(),
              options.key.empty() ? "" : ", signed");
@@ -229,16 +225,13 @@ void add_specialists_command(CLI::App& app, int& exit_code) {
     });
     return command;
   };
-  const auto add_name = [&](CLI::App* command, std::string& into, const char* type, const char* help) {
-    return command->add_option(type, into, help);
-  };
 
   CLI::App* listing = add("list", "Show what is installed, what it takes and how good it is", list);
   listing->add_flag("--json", options->json, "Print the result as JSON");
 
   CLI::App* installing = add(
       "install", "Install a package, or update to it: checked, tried, and active only if it is good enough", install);
-  add_name(installing, options->folder, "FOLDER", "The package")->required();
+  installing->add_option("FOLDER", options->folder, "The package")->required();
   installing->add_flag("--force", options->is_forced, "Even if it scores too low, or lower than the version before");
   installing->add_flag("--unsigned", options->may_be_unsigned, "Even if nobody has signed it who is trusted");
   installing->add_flag("--json", options->json, "Print the result as JSON");
@@ -249,31 +242,31 @@ void add_specialists_command(CLI::App& app, int& exit_code) {
   add_run_options(*installing, options->routed.run);
 
   CLI::App* rolling_back = add("rollback", "Make the version active that was before, or another one", roll_back);
-  add_name(rolling_back, options->name, "NAME", "The specialist")->required();
+  rolling_back->add_option("NAME", options->name, "The specialist")->required();
   rolling_back->add_option("--to", options->version, "The version (default: the one that was active before)")
       ->type_name("VERSION");
 
   CLI::App* removing = add("remove", "Delete a specialist, or one version that is not active", remove);
-  add_name(removing, options->name, "NAME", "The specialist")->required();
+  removing->add_option("NAME", options->name, "The specialist")->required();
   removing->add_option("--version", options->version, "That version alone (default: all)")->type_name("VERSION");
 
   CLI::App* verifying =
       add("verify", "Compare what is installed with its checksums; exit code 1 if it differs", verify);
-  add_name(verifying, options->name, "NAME", "The specialist (default: all)");
+  verifying->add_option("NAME", options->name, "The specialist (default: all)");
 
   CLI::App* checking = add("check", "Check a package before it is installed, without trying it", check);
-  add_name(checking, options->folder, "FOLDER", "The package")->required();
+  checking->add_option("FOLDER", options->folder, "The package")->required();
 
   CLI::App* sealing = add("seal", "Write a package's SHA256SUMS, and sign it", seal);
-  add_name(sealing, options->folder, "FOLDER", "The package")->required();
+  sealing->add_option("FOLDER", options->folder, "The package")->required();
   sealing->add_option("--key", options->key, "Sign with this key")->type_name("FILE");
 
   CLI::App* keygen = add("keygen", "Make a key that signs packages", make_key);
-  add_name(keygen, options->name, "STEM", "Writes STEM.key and STEM.pub")->required();
+  keygen->add_option("STEM", options->name, "Writes STEM.key and STEM.pub")->required();
 
   CLI::App* trusting =
       add("trust", "Install only packages that are signed with this key, or another trusted one", trust);
-  add_name(trusting, options->key, "KEY", "A file STEM.pub; with --remove its STEM")->required();
+  trusting->add_option("KEY", options->key, "A file STEM.pub; with --remove its STEM")->required();
   trusting->add_flag("--remove", options->distrusts, "Trust it no more");
 }
 

@@ -32,6 +32,14 @@ void read_pages(std::span<const std::byte> bytes) {
   }
 }
 
+/// Lets go of the whole pages inside `bytes` of a mapped file.
+void drop_pages(std::span<const std::byte> bytes) {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t at = reinterpret_cast<uintptr_t>(bytes.data());
+  const uintptr_t begin = (at + page - 1) / page * page, end = (at + bytes.size()) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 /// Brings every page of the matrices into memory, with all threads, so that the first token waits neither for the disk
 /// nor for faults. Stops at a request.
 template <class Progress>
@@ -82,6 +90,7 @@ Result<Model> Model::load(const LoadOptions& options) {
   try {
     SAIN_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(options.path));
     auto model = load(file, options);
+    if (model && options.accelerator != nullptr) model->bring_to(*options.accelerator);
     SAIN_RETURN_IF_ERROR(model ? model->status() : file.status());  // zeros look like damage, or like nothing at all
     return model;
   } catch (const std::bad_alloc&) {
@@ -109,6 +118,20 @@ Result<Model> Model::load(GgufFile& file, const LoadOptions& options) {
   return Model(std::move(file), std::move(config), std::move(weights), std::move(packed), std::move(tokenizer),
                std::move(chat_template), std::move(warnings),
                kernels::select_kernels(kernels::detect_isa(options.isa)));
+}
+
+void Model::bring_to(Accelerator& accelerator) {
+  auto device = accelerator.load(*this);
+  if (!device) {
+    warnings_.push_back(fmt::format("{}: {}; the CPU does it", accelerator.name(), device.error().message));
+    return;
+  }
+  device_ = *std::move(device);
+  // What is there need not be in memory here too. Where it is read again after all it comes from the file.
+  weights_.for_each_matrix([&](const WeightMatrix& m) {
+    if (m.packed == nullptr || packed_.is_mapped())
+      drop_pages({m.packed != nullptr ? m.packed : m.data, m.rows * row_bytes(m.dtype, m.cols)});
+  });
 }
 
 Status Model::status() const {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/accelerator.h"
 #include "engine/model_config.h"
 #include "engine/packed_weights.h"
 #include "engine/weights.h"
@@ -24,6 +25,7 @@ struct LoadOptions {
   std::filesystem::path path;
   kernels::Isa isa = kernels::Isa::kAuto;  // capped by SAIN_ISA
   Packing packing = Packing::kSidecar;
+  std::shared_ptr<Accelerator> accelerator = {};          // where sessions compute; none: on the CPU
   std::function<void(double fraction)> on_progress = {};  // 0 to 1, called from the loading thread; may be empty
   std::stop_token stop = {};                              // a stop request ends the load with kCancelled
 };
@@ -32,6 +34,7 @@ class Model {
  public:
   /// Maps the file, checks every tensor against the configuration, packs the weights or finds them packed, and reads
   /// them into the page cache.
+  /// With an accelerator it brings them there too; where that fails a warning says so, and the CPU will do.
   /// Errors: those of GgufFile::open; kUnsupported (architecture); kCorrupt (shapes); kCancelled; kIo also where a file
   /// was cut after it was mapped.
   static Result<Model> load(const LoadOptions& options);
@@ -50,9 +53,12 @@ class Model {
   const formats::GgufFile& file() const { return file_; }
   const kernels::KernelSet& kernels() const { return kernels_; }
   size_t weights_bytes() const { return weights_.bytes; }
+  /// Where the sessions compute; nullptr: on the CPU.
+  const DeviceModel* device() const { return device_.get(); }
 
  private:
   static Result<Model> load(formats::GgufFile& file, const LoadOptions& options);
+  void bring_to(Accelerator& accelerator);
   Model(formats::GgufFile file, ModelConfig config, Weights weights, PackedWeights packed, formats::Tokenizer tokenizer,
         std::optional<formats::ChatTemplate> chat_template, std::vector<std::string> warnings,
         kernels::KernelSet kernels)
@@ -73,6 +79,7 @@ class Model {
   std::optional<formats::ChatTemplate> chat_template_;
   std::vector<std::string> warnings_;
   kernels::KernelSet kernels_;
+  std::shared_ptr<const DeviceModel> device_;
 };
 
 }  // namespace sain::engine

@@ -44,6 +44,7 @@ class PackedWeights {
                                       std::vector<std::string>& warnings);
 
   size_t bytes() const { return bytes_; }
+  bool is_mapped() const { return file_.has_value(); }
   /// As MappedFile::status(), of the sidecar.
   Status status() const { return file_ ? file_->status() : Status(); }
 

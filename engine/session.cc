@@ -6,8 +6,8 @@
 #include <new>
 #include <optional>
 
-#include "engine/cpu/forward.h"
-#include "engine/kv_cache.h"
+#include "engine/accelerator.h"
+#include "engine/cpu/cpu_backend.h"
 #include "engine/prompt_lookup.h"
 #include "engine/stop_strings.h"
 
@@ -16,7 +16,40 @@ namespace {
 
 using formats::StreamDecoder;
 
+using cpu::CpuBackend;
+
 constexpr uint32_t kDefaultContext = 4096;
+
+bool is_cancelled(const Status& status) {
+  return !status && status.error().code == ErrorCode::kCancelled;
+}
+
+/// Whether sampling is the greatest logit and nothing else.
+bool is_argmax(const SamplerOptions& options) {
+  return options.temperature == 0 && options.logit_bias.empty() && options.repetition_penalty == 1 &&
+         options.frequency_penalty == 0 && options.presence_penalty == 0 && options.dry_multiplier == 0;
+}
+
+bool is_stream(const SessionOptions& options) {
+  return options.policy == ContextPolicy::kStream;
+}
+
+KvRule rule_of(const SessionOptions& options) {
+  return is_stream(options) ? KvRule{.window = options.context_length - options.n_sinks, .n_sinks = options.n_sinks}
+                            : KvRule();
+}
+
+Result<std::unique_ptr<CpuBackend>> create_cpu_backend(const Model& model, ThreadPool& pool,
+                                                       const SessionOptions& options) {
+  return CpuBackend::create(
+      model, pool,
+      {.arithmetic = options.precision == Precision::kExact ? cpu::Arithmetic::kF32 : cpu::Arithmetic::kInt8,
+       .tuning = options.tuning,
+       .adapter = options.adapter.get(),
+       .max_length = is_stream(options) ? KvCacheOptions::kEndless : options.context_length,
+       .rule = rule_of(options),
+       .kv_type = options.kv()});
+}
 
 /// FNV-1a, a token at a time, of `tokens` that come after those of `before`.
 constexpr uint64_t kNoTokens = 0xcbf29ce484222325;
@@ -47,26 +80,56 @@ std::string_view to_string(FinishReason reason) {
 
 struct Session::State {
   const Model* model;
+  ThreadPool* pool;
   SessionOptions options;
-  cpu::Forward forward;
-  KvCache cache;
+  std::unique_ptr<Backend> backend = {};
+  CpuBackend* cpu = nullptr;  // `backend`, where it is one
   std::vector<Token> history = {};
   uint64_t n_tokens = 0;          // of the conversation: those in the cache, and one more where `is_pending`
   bool is_pending = false;        // the newest token has been generated, and no pass has taken it yet
   std::vector<Token> batch = {};  // of the next pass: scratch
 
-  // The last pass of generation: its newest token, a draft of what follows it, and logits of all of them.
+  // The last pass: of generation, its newest token, a draft of what follows it, and logits of all of them.
   PromptLookup lookup = {};
   std::array<Token, PromptLookup::kMaxDraft + 1> draft = {};
-  size_t n_draft = 0;  // tokens
-  size_t n_true = 0;   // those that have been generated since
-  MatrixView<float> rows = {};
+  size_t n_draft = 0;                // tokens
+  size_t n_true = 0;                 // those that have been generated since
+  size_t first_row = 0, n_rows = 0;  // of the pass, whose logits are needed
+  MatrixView<float> rows = {};       // these logits, once they have been asked for
 
-  PrefixKey prefix_key = {};       // empty without options.prefixes
+  PrefixKey prefix_key = {};       // where shares_prefixes()
   uint64_t beginning = kNoTokens;  // a hash of all n_tokens, forgotten ones too
 
-  std::optional<KvCache> probe = {};  // for hidden_state(), taken when first needed
-  uint32_t probe_layers = 0;
+  std::unique_ptr<CpuBackend> probe = {};  // for hidden_state() where `backend` is none; taken when first needed
+
+  /// Takes all memory, or as much as the device has: what it cannot do the CPU does.
+  Status open() {
+    const DeviceModel* device = model->device();
+    if (device != nullptr && options.adapter == nullptr && !device->has_failed()) {
+      if (options.kv() != KvType::kF16)
+        return make_error(ErrorCode::kUnsupported, "{}: expected an f16 KV cache and fast precision", device->name());
+      auto made = device->create_backend(*model, {.max_length = options.context_length, .rule = rule_of(options)});
+      if (made) {
+        backend = *std::move(made);
+        return {};
+      }
+      device->fail(made.error());
+    }
+    return open_cpu();
+  }
+
+  Status open_cpu() {
+    SAIN_ASSIGN_OR_RETURN(std::unique_ptr<CpuBackend> made, create_cpu_backend(*model, *pool, options));
+    cpu = made.get();
+    backend = std::move(made);
+    if (shares_prefixes()) {
+      prefix_key = PrefixKey::of(ModelIdentity::of(model->file()), options.precision == Precision::kExact,
+                                 *backend->layout(), options.adapter != nullptr ? options.adapter->id() : "");
+    }
+    return {};
+  }
+
+  bool shares_prefixes() const { return options.prefixes != nullptr && backend->layout() != nullptr; }
 
   /// Tokens that can be appended.
   size_t room() const {
@@ -109,53 +172,91 @@ struct Session::State {
     }
   }
 
-  /// Appends `tokens` batch by batch and calls after_batch(first, count, row) for each: the tokens [first, first +
-  /// count) are the pass's from `row` on. False if stopped.
+  /// Runs `batch`, all of it or nothing. Where a device fails the CPU takes over, from the tokens that are kept.
+  Status run(const std::stop_token& stop) {
+    Status done = backend->append(batch, stop);
+    if (done || is_cancelled(done) || cpu != nullptr) return done;
+    model->device()->fail(done.error());
+    const uint64_t n_newer = n_tokens - backend->length();  // they are in the batch
+    const std::vector<Token> taken(history.begin(), history.end() - static_cast<ptrdiff_t>(n_newer));
+    SAIN_RETURN_IF_ERROR(open_cpu());
+    for (size_t first = 0; first < taken.size(); first += backend->max_batch()) {
+      const size_t count = std::min(backend->max_batch(), taken.size() - first);
+      SAIN_RETURN_IF_ERROR(backend->append(std::span(taken).subspan(first, count), stop));
+    }
+    return run(stop);
+  }
+
+  /// Appends `tokens` in batches of at most max_batch, and calls after_batch(first, count, row) for each: the tokens
+  /// [first, first + count) are the pass's from `row` on. Errors: those of Backend::append().
   template <class F>
-  bool for_batches(std::span<const Token> tokens, const std::stop_token& stop, F&& after_batch) {
+  Status for_batches(std::span<const Token> tokens, size_t max_batch, const std::stop_token& stop, F&& after_batch) {
     for (size_t first = 0; first < tokens.size();) {
-      const size_t row = is_pending ? 1 : 0, count = std::min(forward.max_batch() - row, tokens.size() - first);
+      const size_t row = is_pending ? 1 : 0, count = std::min(max_batch - row, tokens.size() - first);
       const std::span<const Token> next = tokens.subspan(first, count);
       batch.assign(history.end() - static_cast<ptrdiff_t>(row), history.end());
       batch.insert(batch.end(), next.begin(), next.end());
-      if (stop.stop_requested() || !forward.run(batch, cache, model->config().n_layers, stop)) return false;
+      SAIN_RETURN_IF_ERROR(run(stop));
       is_pending = false;
       record(next);
-      after_batch(first, count, row);
+      if (count > 0) {
+        SAIN_RETURN_IF_ERROR(after_batch(first, count, row));
+      }
       first += count;
     }
-    return true;
+    return {};
   }
 
-  /// The logits of the newest token, or nothing if stopped on the way.
-  std::optional<std::span<float>> append(std::span<const Token> tokens, const std::stop_token& stop) {
-    size_t last = 0;
-    const auto after_batch = [&](size_t, size_t count, size_t row) { last = row + count - 1; };
-    if (!for_batches(tokens, stop, after_batch)) return std::nullopt;
-    return std::span<float>(forward.logits(last, 1).data, model->config().vocab_size);
+  Status append(std::span<const Token> tokens, const std::stop_token& stop) {
+    return for_batches(tokens, backend->max_batch(), stop, [&](size_t, size_t count, size_t row) -> Status {
+      first_row = row + count - 1;
+      n_rows = 1;
+      rows = {};
+      return {};
+    });
   }
 
-  /// Takes in the generated `token` and returns the logits of what follows it. They are there already if it was
-  /// drafted, else they come from a pass over it and a new draft of at most max_draft tokens.
-  std::span<float> decode(Token token, size_t max_draft) {
+  Status prefill(std::span<const Token> tokens, const std::stop_token& stop) {
+    SAIN_RETURN_IF_ERROR(check(tokens, room()));
+    const Status appended = append(tokens, stop);
+    SAIN_RETURN_IF_ERROR(model->status());
+    return is_cancelled(appended) ? make_error(ErrorCode::kCancelled, "prefill was cancelled") : appended;
+  }
+
+  /// Those of what follows the newest token.
+  Result<std::span<float>> logits() {
+    if (rows.data == nullptr) {
+      SAIN_ASSIGN_OR_RETURN(rows, backend->logits(first_row, n_rows));
+    }
+    return std::span<float>(rows.row(n_true), model->config().vocab_size);
+  }
+
+  /// Takes in the generated `token`. The logits of what follows it are there already if it was drafted, else a pass
+  /// over it and a new draft of at most max_draft tokens brings them.
+  Status decode(Token token, size_t max_draft) {
     record({&token, 1});
     if (n_true < n_draft && draft[n_true] == token) {
       ++n_true;
-    } else {
-      draft[n_true] = token;
-      end_draft(n_true + 1);
-      std::span<const Token> next = lookup.propose(history);
-      next = next.first(std::min({next.size(), max_draft, room(), alike_drafts()}));
-      std::ranges::copy(next, draft.begin());
-      batch.assign({token});
-      batch.insert(batch.end(), next.begin(), next.end());
-      const auto start = std::chrono::steady_clock::now();
-      forward.run(batch, cache, model->config().n_layers);
-      rows = forward.logits(0, batch.size());
-      lookup.observe_pass(batch.size(), ms_since(start));
-      n_draft = next.size();
+      return {};
     }
-    return {rows.row(n_true), model->config().vocab_size};
+    draft[n_true] = token;
+    end_draft(n_true + 1);
+    std::span<const Token> next = lookup.propose(history);
+    next = next.first(std::min({next.size(), max_draft, room(), backend->alike_batch() - 1}));
+    std::ranges::copy(next, draft.begin());
+    batch.assign({token});
+    batch.insert(batch.end(), next.begin(), next.end());
+    const auto start = std::chrono::steady_clock::now();
+    SAIN_RETURN_IF_ERROR(run({}));
+    first_row = 0;
+    n_rows = batch.size();
+    rows = {};
+    n_draft = next.size();
+    if (n_draft > 0 || !backend->likeliest()) {
+      SAIN_RETURN_IF_ERROR(logits());
+    }
+    lookup.observe_pass(batch.size(), ms_since(start));
+    return {};
   }
 
   struct Kept {
@@ -165,9 +266,9 @@ struct Session::State {
 
   /// Puts what the cache holds into the store's memory. Nothing where that is not wanted, or tokens are forgotten.
   std::optional<Kept> keep(Keep where) {
-    const uint64_t length = cache.length();
-    if (options.prefixes == nullptr || where == Keep::kNowhere || length == 0) return std::nullopt;
-    auto prefix = cache.share();
+    const uint64_t length = backend->length();
+    if (!shares_prefixes() || where == Keep::kNowhere || length == 0) return std::nullopt;
+    auto prefix = backend->share();
     if (!prefix) return std::nullopt;
     Kept kept = {{history.begin(), history.begin() + static_cast<ptrdiff_t>(length)}, *std::move(prefix)};
     options.prefixes->put(prefix_key, kept.tokens, kept.prefix);
@@ -176,17 +277,10 @@ struct Session::State {
 
   void save(const Kept& kept) const { options.prefixes->save(prefix_key, kept.tokens, kept.prefix); }
 
-  /// Tokens that may follow another one in a pass so that all get the bits that they would get alone. Where windows
-  /// begin at different positions sums are taken in another order, so then there are none.
-  size_t alike_drafts() const {
-    const uint64_t seen = cache.layout().n_seen_by_all(), taken = cache.length() + 1;
-    return static_cast<size_t>(std::min<uint64_t>(forward.alike_batch() - 1, seen - std::min(seen, taken)));
-  }
-
   /// Forgets what was drafted and has not been generated. The first n_known of `draft` are what was.
   void end_draft(size_t n_known) {
     lookup.observe(std::span(draft).first(n_known));
-    cache.truncate(cache.length() - (n_draft - n_true));
+    backend->truncate(backend->length() - (n_draft - n_true));
     n_draft = n_true = 0;
   }
 };
@@ -210,33 +304,15 @@ Result<Session> Session::create(const Model& model, ThreadPool& pool, const Sess
     return make_error(ErrorCode::kInvalidArgument, "adapter: expected one of {}, found one of another model",
                       model.file().path().string());
   }
-  const bool is_stream = options.policy == ContextPolicy::kStream;
-  if (is_stream && options.n_sinks >= options.context_length) {
+  if (is_stream(options) && options.n_sinks >= options.context_length) {
     return make_error(ErrorCode::kInvalidArgument, "sinks: expected fewer than the context's {} tokens, found {}",
                       options.context_length, options.n_sinks);
   }
-  const cpu::Arithmetic arithmetic =
-      options.precision == Precision::kExact ? cpu::Arithmetic::kF32 : cpu::Arithmetic::kInt8;
   try {
-    SAIN_ASSIGN_OR_RETURN(cpu::Forward forward, cpu::Forward::create(model, pool, arithmetic, options.tuning, adapter));
-    const uint64_t max_length = is_stream ? KvCacheOptions::kEndless : options.context_length;
-    const KvRule rule =
-        is_stream ? KvRule{.window = options.context_length - options.n_sinks, .n_sinks = options.n_sinks} : KvRule();
-    SAIN_ASSIGN_OR_RETURN(KvCache cache,
-                          KvCache::create(model.config(), {.n_layers = model.config().n_layers,
-                                                           .max_length = max_length,
-                                                           .rule = rule,
-                                                           .max_batch = static_cast<uint32_t>(forward.max_batch()),
-                                                           .type = options.kv()}));
-    auto state = std::make_unique<State>(
-        State{.model = &model, .options = options, .forward = std::move(forward), .cache = std::move(cache)});
-    state->history.reserve(options.context_length + (is_stream ? state->forward.max_batch() : 0));
-    state->batch.reserve(state->forward.max_batch());
-    if (options.prefixes != nullptr) {
-      const bool is_exact = options.precision == Precision::kExact;
-      state->prefix_key = PrefixKey::of(ModelIdentity::of(model.file()), is_exact, state->cache.layout(),
-                                        adapter != nullptr ? adapter->id() : "");
-    }
+    auto state = std::make_unique<State>(State{.model = &model, .pool = &pool, .options = options});
+    SAIN_RETURN_IF_ERROR(state->open());
+    state->history.reserve(options.context_length + (is_stream(options) ? state->backend->max_batch() : 0));
+    state->batch.reserve(state->backend->max_batch());
     return Session(std::move(state));
   } catch (const std::bad_alloc&) {
     return make_error(ErrorCode::kResourceExhausted, "not enough memory for a session of {} tokens",
@@ -256,7 +332,7 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
     SAIN_ASSIGN_OR_RETURN(meter, LogprobMeter::create(*options.top_logprobs, s.model->tokenizer().vocab_size(),
                                                       s.model->kernels().reduce));
   }
-  s.forward.set_priority(options.priority);
+  s.backend->set_priority(options.priority);
   StreamDecoder decoder(s.model->tokenizer());
   Generation result;
   result.tokens.reserve(std::min(options.max_tokens, s.options.context_length));
@@ -265,15 +341,17 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
     sink.on_text(text);
   };
 
+  const bool is_likeliest = is_argmax(options.sampler) && !meter;
   const auto start = std::chrono::steady_clock::now();
-  std::optional<std::span<float>> logits = s.append(tokens, stop);
+  const Status appended = s.append(tokens, stop);
   SAIN_RETURN_IF_ERROR(s.model->status());
-  const std::optional<State::Kept> kept = logits ? s.keep(options.keep_prompt) : std::nullopt;
+  if (!appended && !is_cancelled(appended)) return appended.error();
+  const std::optional<State::Kept> kept = appended ? s.keep(options.keep_prompt) : std::nullopt;
   result.timings.prefill_tokens = static_cast<uint32_t>(tokens.size());
   result.timings.prefill_ms = ms_since(start);
   const auto decode_start = std::chrono::steady_clock::now();
   for (;;) {
-    if (!logits || stop.stop_requested()) {
+    if (!appended || stop.stop_requested()) {
       result.finish_reason = FinishReason::kCancelled;
       break;
     }
@@ -281,8 +359,13 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
       result.finish_reason = FinishReason::kLength;
       break;
     }
-    if (meter) meter->observe(*logits);
-    const Token token = sampler.sample(*logits, s.history);
+    std::optional<Token> next = is_likeliest ? s.backend->likeliest() : std::nullopt;
+    if (!next) {
+      SAIN_ASSIGN_OR_RETURN(const std::span<float> logits, s.logits());
+      if (meter) meter->observe(logits);
+      next = sampler.sample(logits, s.history);
+    }
+    const Token token = *next;
     result.tokens.push_back(token);
     if (result.tokens.size() == 1) result.timings.first_token_ms = ms_since(start);
     if (meter) sink.on_token(result.logprobs.emplace_back(meter->of(token)));
@@ -305,12 +388,13 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
       s.is_pending = true;
       continue;
     }
-    logits = s.decode(token, options.speculation == Speculation::kNone ? 0 : left - 1);
+    Status decoded = s.decode(token, options.speculation == Speculation::kNone ? 0 : left - 1);
     ++result.timings.decode_tokens;
     result.timings.decode_passes += s.n_true == 0;
-    if (const Status readable = s.model->status(); !readable) {
+    if (decoded) decoded = s.model->status();
+    if (!decoded) {
       s.end_draft(s.n_true);
-      return readable.error();
+      return decoded.error();
     }
   }
   s.end_draft(s.n_true);
@@ -330,9 +414,9 @@ uint64_t Session::resume(std::span<const Token> prompt) {
   State& s = *state_;
   const std::span<const Token> known = prompt.first(prompt.size() - std::min<size_t>(prompt.size(), 1));
   if (!continues(prompt)) truncate(static_cast<uint64_t>(std::ranges::mismatch(known, s.history).in1 - known.begin()));
-  if (s.options.prefixes == nullptr) return s.n_tokens;
+  if (!s.shares_prefixes()) return s.n_tokens;
   const auto found = s.options.prefixes->find(s.prefix_key, known, s.n_tokens + 1);
-  if (found && s.cache.adopt(*found)) s.restart(known.first(found->length()));
+  if (found && s.backend->adopt(*found)) s.restart(known.first(found->length()));
   return s.n_tokens;
 }
 
@@ -342,25 +426,33 @@ void Session::keep(Keep where) {
 }
 
 Result<std::span<const float>> Session::prefill(std::span<const Token> tokens, std::stop_token stop) {
-  SAIN_RETURN_IF_ERROR(state_->check(tokens, state_->room()));
-  const std::optional<std::span<float>> logits = state_->append(tokens, stop);
-  SAIN_RETURN_IF_ERROR(state_->model->status());
-  if (!logits) return make_error(ErrorCode::kCancelled, "prefill was cancelled");
-  return std::span<const float>(*logits);
+  SAIN_RETURN_IF_ERROR(state_->prefill(tokens, stop));
+  SAIN_ASSIGN_OR_RETURN(const std::span<float> logits, state_->logits());
+  return std::span<const float>(logits);
+}
+
+Result<Token> Session::likeliest(std::span<const Token> tokens, std::stop_token stop) {
+  SAIN_RETURN_IF_ERROR(state_->prefill(tokens, stop));
+  if (const std::optional<Token> token = state_->backend->likeliest()) return *token;
+  SAIN_ASSIGN_OR_RETURN(const std::span<float> logits, state_->logits());
+  return static_cast<Token>(state_->model->kernels().reduce.argmax(logits.data(), logits.size()));
 }
 
 Status Session::prefill_all(std::span<const Token> tokens, const LogitsVisitor& visit, std::stop_token stop) {
   State& s = *state_;
   SAIN_RETURN_IF_ERROR(s.check(tokens, s.room()));
-  const bool done = s.for_batches(tokens, stop, [&](size_t first, size_t count, size_t row) {
-    for (size_t t = 0; t < count; t += cpu::Forward::kMaxLogits) {
-      const MatrixView<float> logits = s.forward.logits(row + t, std::min(cpu::Forward::kMaxLogits, count - t));
+  const auto visit_batch = [&](size_t first, size_t count, size_t row) -> Status {
+    for (size_t t = 0; t < count; t += Backend::kMaxLogits) {
+      SAIN_ASSIGN_OR_RETURN(const MatrixView<float> logits,
+                            s.backend->logits(row + t, std::min(Backend::kMaxLogits, count - t)));
       for (size_t i = 0; i < logits.rows; ++i) visit(first + t + i, {logits.row(i), logits.cols});
     }
-  });
+    return {};
+  };
+  const Status done = s.for_batches(tokens, s.backend->max_scored_batch(), stop, visit_batch);
   SAIN_RETURN_IF_ERROR(s.model->status());
-  if (!done) return make_error(ErrorCode::kCancelled, "prefill was cancelled");
-  return {};
+  if (is_cancelled(done)) return make_error(ErrorCode::kCancelled, "prefill was cancelled");
+  return done;
 }
 
 Result<std::vector<float>> Session::hidden_state(std::span<const Token> tokens, uint32_t n_layers) {
@@ -370,28 +462,14 @@ Result<std::vector<float>> Session::hidden_state(std::span<const Token> tokens, 
     return make_error(ErrorCode::kInvalidArgument, "layers: expected 1 to {}, found {}", config.n_layers, n_layers);
   }
   SAIN_RETURN_IF_ERROR(s.check(tokens, s.options.context_length));
-  if (!s.probe || s.probe->max_length() < tokens.size() || s.probe_layers < n_layers) {
-    const uint32_t length = std::min(std::max(static_cast<uint32_t>(tokens.size()), 256u), s.options.context_length);
-    SAIN_ASSIGN_OR_RETURN(s.probe,
-                          KvCache::create(config, {.n_layers = n_layers,
-                                                   .max_length = length,
-                                                   .max_batch = static_cast<uint32_t>(s.forward.max_batch()),
-                                                   .type = SessionOptions{.precision = s.options.precision}.kv()}));
-    s.probe_layers = n_layers;
+  if (s.cpu == nullptr && s.probe == nullptr) {
+    SessionOptions options = s.options;
+    options.context_length = 1;  // of the conversation, which is elsewhere
+    options.policy = ContextPolicy::kStop;
+    SAIN_ASSIGN_OR_RETURN(s.probe, create_cpu_backend(*s.model, *s.pool, options));
   }
-  s.probe->truncate(0);
-  std::vector<double> sum(config.d_model);
-  for (size_t first = 0; first < tokens.size(); first += s.forward.max_batch()) {
-    const size_t count = std::min(s.forward.max_batch(), tokens.size() - first);
-    s.forward.run(tokens.subspan(first, count), *s.probe, n_layers);
-    for (size_t t = 0; t < count; ++t) {
-      const std::span<const float> hidden = s.forward.hidden(t);
-      for (size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(hidden[i]);
-    }
-  }
+  auto mean = (s.cpu != nullptr ? *s.cpu : *s.probe).hidden_state(tokens, n_layers);
   SAIN_RETURN_IF_ERROR(s.model->status());
-  std::vector<float> mean(sum.size());
-  for (size_t i = 0; i < sum.size(); ++i) mean[i] = static_cast<float>(sum[i] / static_cast<double>(tokens.size()));
   return mean;
 }
 
@@ -403,8 +481,8 @@ void Session::truncate(uint64_t n_tokens) {
   State& s = *state_;
   if (n_tokens >= s.n_tokens) return;
   const bool has_forgotten = s.history.size() < s.n_tokens;
-  if (has_forgotten || !s.cache.truncate(n_tokens)) n_tokens = 0;
-  s.cache.truncate(n_tokens);
+  if (has_forgotten || !s.backend->truncate(n_tokens)) n_tokens = 0;
+  s.backend->truncate(n_tokens);
   s.restart(std::vector<Token>(s.history.begin(), s.history.begin() + static_cast<ptrdiff_t>(n_tokens)));
 }
 
@@ -422,7 +500,7 @@ ContextPolicy Session::policy() const {
   return state_->options.policy;
 }
 size_t Session::kv_bytes() const {
-  return state_->cache.bytes();
+  return state_->backend->bytes();
 }
 const Model& Session::model() const {
   return *state_->model;

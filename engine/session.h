@@ -129,6 +129,10 @@ class Session {
   /// Appends `tokens` and returns the logits (vocab) of the last one. Valid until the next call.
   Result<std::span<const float>> prefill(std::span<const Token> tokens, std::stop_token stop = {});
 
+  /// Appends `tokens` and returns the likeliest token after them, the lowest id of equals, which a device knows without
+  /// bringing its logits here.
+  Result<Token> likeliest(std::span<const Token> tokens, std::stop_token stop = {});
+
   /// Appends `tokens` and calls visit(i, logits) for each of them in order; for perplexity. Logits last for the call.
   using LogitsVisitor = std::function<void(size_t index, std::span<const float> logits)>;
   Status prefill_all(std::span<const Token> tokens, const LogitsVisitor& visit, std::stop_token stop = {});

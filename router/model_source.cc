@@ -4,7 +4,8 @@
 
 namespace sain::router {
 
-ModelSource gguf_model_source(uint32_t context_length, engine::KvType kv_type, kernels::Isa isa) {
+ModelSource gguf_model_source(uint32_t context_length, engine::KvType kv_type, kernels::Isa isa,
+                              std::shared_ptr<engine::Accelerator> accelerator) {
   ModelSource source;
   source.cost = [=](const std::filesystem::path& file) -> Result<ModelCost> {
     SAIN_ASSIGN_OR_RETURN(const formats::GgufFile gguf, formats::GgufFile::open(file));
@@ -21,6 +22,7 @@ ModelSource gguf_model_source(uint32_t context_length, engine::KvType kv_type, k
   };
   source.load = [=](engine::LoadOptions options) -> Result<std::shared_ptr<const engine::Model>> {
     options.isa = isa;
+    options.accelerator = accelerator;
     SAIN_ASSIGN_OR_RETURN(engine::Model model, engine::Model::load(options));
     return std::shared_ptr<const engine::Model>(std::make_shared<engine::Model>(std::move(model)));
   };

@@ -28,7 +28,8 @@ struct ModelSource {
 };
 
 /// GGUF files: the cost from their header, for a KV cache of `context_length` tokens in every layer; loaded with
-/// kernels for `isa`.
-ModelSource gguf_model_source(uint32_t context_length, engine::KvType kv_type, kernels::Isa isa);
+/// kernels for `isa`, and onto `accelerator` if there is one.
+ModelSource gguf_model_source(uint32_t context_length, engine::KvType kv_type, kernels::Isa isa,
+                              std::shared_ptr<engine::Accelerator> accelerator = {});
 
 }  // namespace sain::router

@@ -25,9 +25,10 @@
 namespace sain::router {
 
 struct RoutedChatOptions {
-  engine::SessionOptions session = {};            // context_length 0: what the configuration says
-  std::optional<ConversationPolicy> policy = {};  // none: what the configuration says
-  std::filesystem::path snapshots = {};           // folder of a PrefixStore; empty: none are kept
+  engine::SessionOptions session = {};                    // context_length 0: what the configuration says
+  std::optional<ConversationPolicy> policy = {};          // none: what the configuration says
+  std::filesystem::path snapshots = {};                   // folder of a PrefixStore; empty: none are kept
+  std::shared_ptr<engine::Accelerator> accelerator = {};  // where models compute, within its memory; none: on the CPU
   unsigned threads = 0;  // 0: what the configuration says, or session.tuning where it says nothing
   Retrain retrain = Retrain::kIfStale;
   std::optional<PackageStore> packages = {};  // specialists that are installed join those of the configuration

@@ -112,7 +112,7 @@ Status Forward::append(std::span<const formats::Token> tokens) {
     std::memcpy(tokens_in_.mapped, batch.data(), batch.size_bytes());
     std::memcpy(state_in_.mapped, &state, sizeof state);
     SAIN_RETURN_IF_ERROR(list->run());
-    length_ += batch.size();
+    advance(batch.size());
   }
   return {};
 }
@@ -120,16 +120,35 @@ Status Forward::append(std::span<const formats::Token> tokens) {
 Result<std::vector<formats::Token>> Forward::append_likeliest(uint32_t n) {
   SAIN_CHECK(n <= shaders::kHistory && length_ > 0);
   SAIN_RETURN_IF_ERROR(check_room(n));
-  DecodeState state = {};
   std::vector<formats::Token> tokens;
   for (uint32_t i = 0; i < n; ++i) {
-    // What this pass appends has been chosen by the one before.
-    std::memcpy(&state, state_out_.mapped, sizeof state);
-    tokens.push_back(static_cast<formats::Token>(state.history[(state.n_chosen - 1) % shaders::kHistory]));
+    tokens.push_back(likeliest());  // what this pass appends has been chosen by the one before
     SAIN_RETURN_IF_ERROR(decode_list_->run());
-    ++length_;
+    advance(1);
   }
   return tokens;
+}
+
+formats::Token Forward::likeliest() const {
+  DecodeState state = {};
+  std::memcpy(&state, state_out_.mapped, sizeof state);
+  return static_cast<formats::Token>(state.history[(state.n_chosen - 1) % shaders::kHistory]);
+}
+
+void Forward::advance(uint64_t n) {
+  length_ += n;
+  reached_ = std::max(reached_, length_);
+}
+
+bool Forward::truncate(uint64_t n_positions) {
+  for (uint32_t layer = 0; n_positions > 0 && layer < model_->config().n_layers; ++layer) {
+    const KvRule rule = rule_of(layer);
+    const uint64_t first = std::max<uint64_t>(rule.window_begin(n_positions), rule.n_sinks);
+    if (first < n_positions && first + slots_of(layer) - rule.n_sinks < reached_) return false;
+  }
+  length_ = std::min(length_, n_positions);
+  if (length_ == 0) reached_ = 0;
+  return true;
 }
 
 Result<std::span<const float>> Forward::logits() {

@@ -43,16 +43,24 @@ class Forward {
   /// Of the last token: (vocab_size), until the next append.
   Result<std::span<const float>> logits();
 
+  /// The token of the greatest of them, the lowest id of equals.
+  formats::Token likeliest() const;
+
+  /// Forgets all but the first n_positions. False, and nothing changes, where the next one would see what has been
+  /// overwritten.
+  bool truncate(uint64_t n_positions);
+
   uint64_t length() const { return length_; }
   uint64_t bytes() const { return memory_.bytes(); }
   /// Forgets the conversation.
-  void reset() { length_ = 0; }
+  void reset() { length_ = reached_ = 0; }
 
  private:
   Forward(Device& device, Pipelines& pipelines, const DeviceWeights& weights, const Model& model,
           const ForwardOptions& options);
   Status allocate();
   Status check_room(uint64_t n) const;
+  void advance(uint64_t n);
   Result<CommandList*> list_of(uint32_t n_tokens);
   Result<CommandList> record_append(uint32_t n_tokens);
   Status record_decode();
@@ -70,6 +78,7 @@ class Forward {
   const Model* model_;
   ForwardOptions options_;
   uint64_t length_ = 0;
+  uint64_t reached_ = 0;  // the greatest length so far: what was overwritten stays so when the length falls
 
   Arena memory_;
   Slice tokens_;                   // (kMaxBatch)

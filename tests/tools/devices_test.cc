@@ -1,4 +1,5 @@
 // `sain devices`: for people, for scripts, and where Vulkan does not work.
+#include "tests/support/temporary_folder.h"
 #include "tests/tools/program.h"
 
 namespace sain::test {
@@ -36,6 +37,28 @@ TEST(Devices, SaysWhyThereIsNoGpu) {
   EXPECT_THAT(result.out, StartsWith("cpu "));
   EXPECT_THAT(result.out, ::testing::Not(HasSubstr("vulkan:")));
   EXPECT_THAT(result.err, HasSubstr("sain devices: no GPU: vulkan: "));
+}
+
+TEST(Devices, AModelGivesTheSameAnswerOnEach) {
+  const testing::TemporaryFolder folder;
+  const std::string model = (folder / "tiny.gguf").string();
+  ASSERT_EQ(run_sain({"make-model", model, "--preset", "tiny", "--layers", "2"}).exit_code, 0);
+  SubprocessOptions options = kDriver;
+  options.environment.push_back({"SAIN_CACHE", folder.path().string()});
+  const auto run = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"run", "-m", model, "--tokens", "5,6,7,8", "-n", "6", "--json"});
+    return run_sain(more, options);
+  };
+  const json expected = json_of(run({"--exact"}))["tokens"];
+  EXPECT_EQ(expected.size(), 6u);
+  for (const json& device : json_of(run_sain({"devices", "--json"}, kDriver))["devices"]) {
+    const ProcessResult result = run({"--device", device["id"].get<std::string>()});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_EQ(json_of(result)["tokens"], expected) << device["name"];
+  }
+  const ProcessResult missing = run({"--device", "vulkan:99"});
+  EXPECT_EQ(missing.exit_code, 1);
+  EXPECT_THAT(missing.err, HasSubstr("vulkan: "));
 }
 
 TEST(Devices, HasHelp) {

@@ -63,8 +63,8 @@ class Runner {
   Status append(size_t n) {
     if (options_.stop.stop_requested()) return make_error(ErrorCode::kCancelled, "the bench was cancelled");
     const std::span<const Token> next = std::span(tokens_).subspan(session_.n_tokens(), n);
-    const auto logits = session_.prefill(next, options_.stop);
-    return logits ? Status() : Status(logits.error());
+    SAIN_RETURN_IF_ERROR(session_.likeliest(next, options_.stop));
+    return {};
   }
 
   template <class F>

@@ -91,7 +91,7 @@ Status bench(Options options) {
   if (options.threads.empty()) options.threads = {tuning.n_threads ? tuning.n_threads : engine::available_cores()};
   const Interrupt interrupt;
   SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded,
-                        load_model(options.model, options.run.packing(), tuning.isa, interrupt.token()));
+                        load_model(options.model, options.run, tuning.isa, interrupt.token()));
   const engine::Model& model = *loaded.model;
   SAIN_ASSIGN_OR_RETURN(const std::shared_ptr<const engine::Adapter> adapter, options.run.load_adapter(model));
   SAIN_ASSIGN_OR_RETURN(const std::vector<BenchCase> cases, cases_of(options, model.config().context_length));

@@ -58,7 +58,7 @@ Status eval_ppl(const Options& options) {
   const Interrupt interrupt;
   const engine::Tuning tuning = options.run.tuning();
   SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded,
-                        load_model(options.model, options.run.packing(), tuning.isa, interrupt.token()));
+                        load_model(options.model, options.run, tuning.isa, interrupt.token()));
   engine::ThreadPool pool(tuning);
   SAIN_ASSIGN_OR_RETURN(engine::Session session, make_session(options, options.run, tuning, *loaded.model, pool));
   ProgressBar bar("perplexity");
@@ -94,14 +94,14 @@ Status eval_kld(const Options& options) {
   const Interrupt interrupt;
   RunOptions exact = options.run;  // a reference has no errors of its own
   exact.exact = true;
+  exact.device = "cpu";
   exact.kv.clear();
   exact.window = 0;
   exact.adapter.clear();
   const engine::Tuning tuning = options.run.tuning();
   SAIN_ASSIGN_OR_RETURN(const LoadedModel reference,
-                        load_model(options.reference, exact.packing(), tuning.isa, interrupt.token()));
-  SAIN_ASSIGN_OR_RETURN(const LoadedModel model,
-                        load_model(options.model, options.run.packing(), tuning.isa, interrupt.token()));
+                        load_model(options.reference, exact, tuning.isa, interrupt.token()));
+  SAIN_ASSIGN_OR_RETURN(const LoadedModel model, load_model(options.model, options.run, tuning.isa, interrupt.token()));
   const std::vector<Token> tokens = text_tokens(options, text, *reference.model);
   engine::ThreadPool pool(tuning);
   SAIN_ASSIGN_OR_RETURN(engine::Session reference_session,
@@ -159,7 +159,7 @@ Status eval_stream(const Options& options) {
   const Interrupt interrupt;
   const engine::Tuning tuning = options.run.tuning();
   SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded,
-                        load_model(options.model, options.run.packing(), tuning.isa, interrupt.token()));
+                        load_model(options.model, options.run, tuning.isa, interrupt.token()));
   const std::vector<Token> tokens = loaded.model->tokenizer().encode(text, formats::SpecialTokens::kAsText);
   engine::ThreadPool pool(tuning);
   const engine::SessionOptions stream = options.run.session(0, tuning);

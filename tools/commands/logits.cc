@@ -47,7 +47,7 @@ Status logits(const Options& options) {
   const Interrupt interrupt;
   const engine::Tuning tuning = options.run.tuning();
   SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded,
-                        load_model(options.model, options.run.packing(), tuning.isa, interrupt.token()));
+                        load_model(options.model, options.run, tuning.isa, interrupt.token()));
   engine::ThreadPool pool(tuning);
   SAIN_ASSIGN_OR_RETURN(
       engine::Session session,

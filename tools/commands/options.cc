@@ -44,10 +44,19 @@ std::string_view trimmed(std::string_view text) {
 }  // namespace
 
 Status RunOptions::check() const {
-  if (device != "cpu") {
-    return make_error(ErrorCode::kUnsupported, "--device {} is not available in this build; there is: cpu", device);
-  }
+  if (device == "cpu") return {};
+  if (exact) return make_error(ErrorCode::kInvalidArgument, "--exact: expected --device cpu, found {}", device);
+  if (kv != "" && kv != "f16")
+    return make_error(ErrorCode::kInvalidArgument, "--kv {}: expected --device cpu, found {}", kv, device);
+  if (!adapter.empty())
+    return make_error(ErrorCode::kInvalidArgument, "--adapter: expected --device cpu, found {}", device);
   return {};
+}
+
+Result<std::shared_ptr<engine::Accelerator>> RunOptions::open_device() const {
+  if (device == "cpu") return nullptr;
+  return engine::Accelerator::open(
+      device, [](const std::string& message) { fmt::print(stderr, "sain: warning: {}\n", message); });
 }
 
 engine::Tuning RunOptions::tuning() const {
@@ -85,7 +94,11 @@ void add_run_options(CLI::App& command, RunOptions& options) {
 }
 
 void add_backend_options(CLI::App& command, RunOptions& options) {
-  command.add_option("--device", options.device, "Where to compute: cpu")->capture_default_str()->type_name("DEVICE");
+  command
+      .add_option("--device", options.device,
+                  "Where to compute: cpu, or a GPU as `sain devices` lists it; vulkan: the first one")
+      ->capture_default_str()
+      ->type_name("DEVICE");
   command
       .add_option("--kv", options.kv,
                   "Type of the KV cache: f16, q8 (half of its memory), q4 (keys in 8 bits, values in 4: two fifths) "
@@ -137,15 +150,17 @@ void add_model_option(CLI::App& command, std::string& model) {
       ->type_name("FILE");
 }
 
-Result<LoadedModel> load_model(std::string_view name_or_path, engine::Packing packing, kernels::Isa isa,
+Result<LoadedModel> load_model(std::string_view name_or_path, const RunOptions& run, kernels::Isa isa,
                                std::stop_token stop) {
+  SAIN_ASSIGN_OR_RETURN(const std::shared_ptr<engine::Accelerator> accelerator, run.open_device());
   const auto start = std::chrono::steady_clock::now();
   SAIN_ASSIGN_OR_RETURN(const std::filesystem::path path, router::resolve_model(name_or_path));
   ProgressBar bar("loading " + path.filename().string());
   SAIN_ASSIGN_OR_RETURN(engine::Model model,
                         engine::Model::load({.path = path,
                                              .isa = isa,
-                                             .packing = packing,
+                                             .packing = run.packing(),
+                                             .accelerator = accelerator,
                                              .on_progress = [&](double fraction) { bar.show_fraction(fraction); },
                                              .stop = stop}));
   bar.clear();

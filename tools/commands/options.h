@@ -25,8 +25,7 @@ CLI::Validator in_range(T low, T high) {
   return CLI::Range(low, high).description("");
 }
 
-/// What the command line says about running models. Scripts may use every spelling of the command line's contract;
-/// what this build cannot do is not in --help, and check() refuses it.
+/// What the command line says about running models.
 struct RunOptions {
   unsigned threads = 0;  // 0: what the tuning says
   std::string device = "cpu";
@@ -38,8 +37,11 @@ struct RunOptions {
   std::string adapter;  // a file; empty: none
   float adapter_scale = 1;
 
-  /// Errors: kUnsupported for what this build cannot do; kInvalidArgument for what no build could.
+  /// Errors: kInvalidArgument for what cannot go together.
   Status check() const;
+  /// That of --device; null where it is the CPU. What goes wrong with it later is a warning on stderr. Errors: those of
+  /// Accelerator::open().
+  Result<std::shared_ptr<engine::Accelerator>> open_device() const;
   engine::Precision precision() const { return exact ? engine::Precision::kExact : engine::Precision::kFast; }
 
   /// A session of `context_length` tokens (0: the engine's choice), or where --window is given an endless one of its
@@ -83,12 +85,12 @@ void add_model_option(CLI::App& command, std::string& model);
 /// A model ready to run, and how long that took.
 struct LoadedModel {
   std::unique_ptr<engine::Model> model;
-  double load_ms = 0;
+  double load_ms = 0;  // without opening the device
 };
 
-/// Resolves `name_or_path` and loads it with kernels for `isa`, with a progress bar on a terminal; prints the model's
-/// warnings to stderr.
-Result<LoadedModel> load_model(std::string_view name_or_path, engine::Packing packing, kernels::Isa isa,
+/// Resolves `name_or_path` and loads it as `run` says, with kernels for `isa` and a progress bar on a terminal; prints
+/// the model's warnings to stderr.
+Result<LoadedModel> load_model(std::string_view name_or_path, const RunOptions& run, kernels::Isa isa,
                                std::stop_token stop);
 
 /// The sampler's options as flags.

@@ -37,7 +37,7 @@ struct Voter {
     Voter voter;
     const engine::Tuning tuning = run.tuning();
     voter.pool = std::make_unique<engine::ThreadPool>(tuning);
-    SAIN_ASSIGN_OR_RETURN(voter.model, load_model(name, run.packing(), tuning.isa, {}));
+    SAIN_ASSIGN_OR_RETURN(voter.model, load_model(name, run, tuning.isa, {}));
     router::Config config;
     config.assistant = {.name = "assistant", .model = name};
     voter.registry = std::make_unique<router::Registry>(config);

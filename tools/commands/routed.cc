@@ -34,6 +34,7 @@ Result<std::unique_ptr<router::RoutedChat>> open_routed_chat(const RoutedOptions
   ProgressBar loading("Loading " + config.assistant.name);
   ProgressBar training("Training the router");
   router::RoutedChatOptions chat_options;
+  SAIN_ASSIGN_OR_RETURN(chat_options.accelerator, options.run.open_device());
   chat_options.session = options.run.session(options.context, options.run.tuning());
   chat_options.policy = router::find_conversation_policy(options.run.window != 0 ? "stream" : options.policy);
   chat_options.threads = options.run.threads;

@@ -127,7 +127,7 @@ Result<int> run(const Options& options) {
   const Interrupt interrupt;
   const engine::Tuning tuning = options.run.tuning();
   SAIN_ASSIGN_OR_RETURN(const LoadedModel loaded,
-                        load_model(options.model, options.run.packing(), tuning.isa, interrupt.token()));
+                        load_model(options.model, options.run, tuning.isa, interrupt.token()));
   SAIN_ASSIGN_OR_RETURN(const std::vector<Token> prompt, prompt_tokens(options, text, *loaded.model));
   engine::ThreadPool pool(tuning);
   engine::SessionOptions session_options = options.run.session(options.context, tuning);

@@ -52,7 +52,7 @@ Result<TunedModel> TunedModel::open(const std::string& name_or_path, std::span<c
                                     const TuneWork& work, std::stop_token stop) {
   TunedModel tuned;
   for (const kernels::Isa isa : isas) {
-    SAIN_ASSIGN_OR_RETURN(LoadedModel loaded, load_model(name_or_path, engine::Packing::kSidecar, isa, stop));
+    SAIN_ASSIGN_OR_RETURN(LoadedModel loaded, load_model(name_or_path, RunOptions(), isa, stop));
     tuned.models_[isa] = std::move(loaded.model);
   }
   const uint32_t context = tuned.model().config().context_length;

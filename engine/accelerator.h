@@ -1,0 +1,65 @@
+// Devices besides the CPU that models can be computed on.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "engine/backend.h"
+#include "formats/result.h"
+
+namespace sain::engine {
+
+class Model;
+
+struct BackendOptions {
+  uint32_t max_length = 0;  // positions that there will be, at most, unless there is a window
+  KvRule rule = {};         // of layers with no window of their own
+};
+
+/// A model's weights on a device, shared by its sessions. Thread-safe.
+class DeviceModel {
+ public:
+  virtual ~DeviceModel() = default;
+
+  /// `model` is the one that this was made of, and outlives the backend. Errors: kResourceExhausted (no room on the
+  /// device), kUnsupported, what the device says.
+  virtual Result<std::unique_ptr<Backend>> create_backend(const Model& model, const BackendOptions& options) const = 0;
+  virtual uint64_t bytes() const = 0;  // of the device's memory
+  virtual const std::string& name() const = 0;
+
+  /// The device has let a session down, which says so in one line and goes on with the CPU; from now on all do.
+  void fail(const Error& error) const {
+    if (!has_failed_.exchange(true) && warn_) warn_(fmt::format("{}: {}; the CPU goes on", name(), error.message));
+  }
+  bool has_failed() const { return has_failed_; }
+
+ protected:
+  explicit DeviceModel(std::function<void(const std::string&)> warn) : warn_(std::move(warn)) {}
+
+ private:
+  std::function<void(const std::string&)> warn_;
+  mutable std::atomic<bool> has_failed_ = false;
+};
+
+/// An open device. Thread-safe: sessions and loads take turns.
+class Accelerator {
+ public:
+  /// `id` as `sain devices` lists them ("vulkan:1"); "vulkan" is the first. `warn` hears of what goes wrong later, from
+  /// any thread. Errors: kInvalidArgument (no such name), kNotFound (no such device; the message has those that there
+  /// are), kUnsupported (built without).
+  static Result<std::shared_ptr<Accelerator>> open(std::string_view id,
+                                                   std::function<void(const std::string& message)> warn = {});
+  virtual ~Accelerator() = default;
+
+  /// Brings the weights there. Errors: kResourceExhausted, kUnsupported, what the device says.
+  virtual Result<std::shared_ptr<const DeviceModel>> load(const Model& model) = 0;
+  virtual const std::string& name() const = 0;   // of the hardware
+  virtual uint64_t used_bytes() const = 0;       // of its memory, by this
+  virtual uint64_t available_bytes() const = 0;  // of its memory, for this in all, as it was when it was opened
+};
+
+}  // namespace sain::engine

@@ -1,0 +1,110 @@
+#include "engine/vulkan/accelerator.h"
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "engine/cache_dir.h"
+#include "engine/vulkan/forward.h"
+
+namespace sain::engine::vulkan {
+namespace {
+
+using Warn = std::function<void(const std::string&)>;
+
+/// What all models on a device share. Whoever uses it holds `mutex`.
+struct Gpu {
+  std::unique_ptr<Instance> instance;
+  std::unique_ptr<Device> device;
+  std::unique_ptr<Pipelines> pipelines;
+  std::mutex mutex;
+};
+
+class VulkanBackend : public Backend {
+ public:
+  VulkanBackend(std::shared_ptr<Gpu> gpu, std::unique_ptr<Forward> forward)
+      : gpu_(std::move(gpu)), forward_(std::move(forward)) {}
+  ~VulkanBackend() override {
+    const std::lock_guard lock(gpu_->mutex);
+    forward_.reset();
+    (void)gpu_->pipelines->save();  // else the next program compiles them again
+  }
+
+  size_t max_batch() const override { return Forward::kMaxBatch; }
+  size_t max_scored_batch() const override { return 1; }
+
+  Status append(std::span<const formats::Token> tokens, const std::stop_token& stop) override {
+    if (stop.stop_requested()) return make_error(ErrorCode::kCancelled, "the pass was stopped");
+    const std::lock_guard lock(gpu_->mutex);
+    return forward_->append(tokens);
+  }
+
+  Result<MatrixView<float>> logits(size_t, size_t) override {
+    const std::lock_guard lock(gpu_->mutex);
+    SAIN_ASSIGN_OR_RETURN(const std::span<const float> values, forward_->logits());
+    logits_.assign(values.begin(), values.end());
+    return MatrixView<float>{logits_.data(), 1, logits_.size(), logits_.size()};
+  }
+
+  std::optional<formats::Token> likeliest() const override { return forward_->likeliest(); }
+  uint64_t length() const override { return forward_->length(); }
+  bool truncate(uint64_t n_positions) override { return forward_->truncate(n_positions); }
+  size_t bytes() const override { return forward_->bytes(); }
+
+ private:
+  std::shared_ptr<Gpu> gpu_;
+  std::unique_ptr<Forward> forward_;
+  std::vector<float> logits_;
+};
+
+class VulkanModel : public DeviceModel {
+ public:
+  VulkanModel(std::shared_ptr<Gpu> gpu, DeviceWeights weights, Warn warn)
+      : DeviceModel(std::move(warn)), gpu_(std::move(gpu)), weights_(std::move(weights)) {}
+
+  Result<std::unique_ptr<Backend>> create_backend(const Model& model, const BackendOptions& options) const override {
+    const std::lock_guard lock(gpu_->mutex);
+    SAIN_ASSIGN_OR_RETURN(std::unique_ptr<Forward> forward,
+                          Forward::create(*gpu_->device, *gpu_->pipelines, weights_, model,
+                                          {.max_length = options.max_length, .rule = options.rule}));
+    return std::make_unique<VulkanBackend>(gpu_, std::move(forward));
+  }
+  uint64_t bytes() const override { return weights_.bytes(); }
+  const std::string& name() const override { return gpu_->device->info().name; }
+
+ private:
+  std::shared_ptr<Gpu> gpu_;
+  DeviceWeights weights_;
+};
+
+class VulkanAccelerator : public Accelerator {
+ public:
+  VulkanAccelerator(std::shared_ptr<Gpu> gpu, Warn warn) : gpu_(std::move(gpu)), warn_(std::move(warn)) {}
+
+  Result<std::shared_ptr<const DeviceModel>> load(const Model& model) override {
+    const std::lock_guard lock(gpu_->mutex);
+    SAIN_ASSIGN_OR_RETURN(Uploader uploader, Uploader::create(*gpu_->device, *gpu_->pipelines));
+    SAIN_ASSIGN_OR_RETURN(DeviceWeights weights, DeviceWeights::load(*gpu_->device, uploader, model));
+    return std::make_shared<const VulkanModel>(gpu_, std::move(weights), warn_);
+  }
+  const std::string& name() const override { return gpu_->device->info().name; }
+  uint64_t used_bytes() const override { return gpu_->device->allocated_bytes(); }
+  uint64_t available_bytes() const override { return gpu_->device->info().budget_bytes; }
+
+ private:
+  std::shared_ptr<Gpu> gpu_;
+  Warn warn_;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<Accelerator>> open_accelerator(size_t index, Warn warn, Limits limits) {
+  auto gpu = std::make_shared<Gpu>();
+  SAIN_ASSIGN_OR_RETURN(gpu->instance, Instance::create());
+  SAIN_ASSIGN_OR_RETURN(gpu->device, Device::open(*gpu->instance, index, limits));
+  SAIN_ASSIGN_OR_RETURN(gpu->pipelines, Pipelines::create(*gpu->device, cache_dir() / "vulkan"));
+  return std::make_shared<VulkanAccelerator>(std::move(gpu), std::move(warn));
+}
+
+}  // namespace sain::engine::vulkan

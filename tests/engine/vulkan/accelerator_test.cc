@@ -1,0 +1,162 @@
+#include "engine/vulkan/accelerator.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/session.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_model.h"
+#include "tests/support/vulkan_fixture.h"
+
+namespace sain::engine::vulkan {
+namespace {
+
+using formats::Token;
+using sain::testing::all_limits;
+using sain::testing::limits_name;
+using sain::testing::some_tokens;
+using sain::testing::TinyModel;
+
+struct NullSink : TokenSink {
+  void on_text(std::string_view) override {}
+};
+
+/// Sessions on a device beside sessions on the CPU.
+class VulkanAccelerator : public sain::testing::VulkanTest {
+ protected:
+  void SetUp() override {
+    VulkanTest::SetUp();
+    if (IsSkipped()) return;
+    setenv("SAIN_CACHE", folder_.path().c_str(), 1);
+    auto opened = open_accelerator(
+        0, [this](const std::string& line) { warnings_.push_back(line); }, GetParam());
+    ASSERT_TRUE(opened) << opened.error().message;
+    accelerator_ = *std::move(opened);
+    load(TinyModel("llama"));
+  }
+  void load(const TinyModel& tiny) {
+    const auto path = tiny.write(folder_ / "tiny.gguf");
+    gpu_.emplace(*Model::load({.path = path, .packing = Packing::kMemory, .accelerator = accelerator_}));
+    cpu_.emplace(*Model::load({.path = path, .packing = Packing::kMemory}));
+    ASSERT_NE(gpu_->device(), nullptr) << gpu_->warnings().back();
+  }
+  void TearDown() override {
+    gpu_.reset();
+    if (accelerator_ != nullptr) {
+      EXPECT_EQ(accelerator_->used_bytes(), 0u);
+    }
+    accelerator_.reset();
+    unsetenv("SAIN_CACHE");
+    VulkanTest::TearDown();
+  }
+  Session session(const Model& model, const SessionOptions& options = {}) {
+    auto created = Session::create(model, pool_, options);
+    EXPECT_TRUE(created) << created.error().message;
+    return *std::move(created);
+  }
+  std::vector<Token> generate(Session& session, const std::vector<Token>& prompt, GenerateOptions options = {}) {
+    options.ignore_end = true;
+    NullSink sink;
+    const auto generation = session.generate(prompt, options, {}, sink);
+    EXPECT_TRUE(generation) << generation.error().message;
+    return generation ? generation->tokens : std::vector<Token>();
+  }
+
+  sain::testing::TemporaryFolder folder_;
+  std::vector<std::string> warnings_;
+  std::shared_ptr<Accelerator> accelerator_;
+  std::optional<Model> gpu_, cpu_;
+  ThreadPool pool_{1};
+};
+
+TEST_P(VulkanAccelerator, AnswersAsTheProcessorDoes) {
+  for (const char* architecture : {"llama", "gemma3"}) {
+    load(TinyModel(architecture));
+    Session device = session(*gpu_);
+    Session processor = session(*cpu_, {.precision = Precision::kExact, .kv_type = KvType::kF16});
+    const std::vector<Token> prompt = some_tokens(20);
+    EXPECT_EQ(generate(device, prompt, {.max_tokens = 12}), generate(processor, prompt, {.max_tokens = 12}));
+    // The last token is pending: the next prompt takes it along. And a sampler sees the same logits.
+    const GenerateOptions sampled = {.max_tokens = 8, .sampler = {.temperature = 0.8f, .seed = 7}};
+    EXPECT_EQ(generate(device, some_tokens(3), sampled), generate(processor, some_tokens(3), sampled));
+    EXPECT_EQ(device.n_tokens(), processor.n_tokens());
+    // Back to where both were, and on.
+    device.truncate(15);
+    processor.truncate(15);
+    EXPECT_EQ(*device.likeliest(some_tokens(4)), *processor.likeliest(some_tokens(4)));
+    EXPECT_EQ(device.n_tokens(), 19u);
+  }
+}
+
+TEST_P(VulkanAccelerator, ScoresEveryToken) {
+  Session device = session(*gpu_);
+  Session processor = session(*cpu_, {.precision = Precision::kExact, .kv_type = KvType::kF16});
+  std::vector<float> found, expected;
+  const auto keep = [](std::vector<float>& into) {
+    return [&into](size_t i, std::span<const float> logits) { into.push_back(logits[i]); };
+  };
+  // After a token that no pass has taken yet.
+  EXPECT_EQ(generate(device, some_tokens(2), {.max_tokens = 1}),
+            generate(processor, some_tokens(2), {.max_tokens = 1}));
+  ASSERT_TRUE(device.prefill_all(some_tokens(9), keep(found)));
+  ASSERT_TRUE(processor.prefill_all(some_tokens(9), keep(expected)));
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 2e-2f) << i;
+}
+
+TEST_P(VulkanAccelerator, StreamsWithoutEnd) {
+  const SessionOptions stream = {.context_length = 40, .policy = ContextPolicy::kStream};
+  Session device = session(*gpu_, stream);
+  SessionOptions exact = stream;
+  exact.precision = Precision::kExact;
+  exact.kv_type = KvType::kF16;
+  Session processor = session(*cpu_, exact);
+  EXPECT_EQ(generate(device, some_tokens(70), {.max_tokens = 30}),
+            generate(processor, some_tokens(70), {.max_tokens = 30}));
+}
+
+TEST_P(VulkanAccelerator, SessionsOfSeveralThreadsTakeTurns) {
+  Session alone = session(*gpu_);
+  const std::vector<Token> expected = generate(alone, some_tokens(12), {.max_tokens = 6});
+  std::vector<std::vector<Token>> found(3);
+  std::vector<std::jthread> threads;
+  for (std::vector<Token>& tokens : found) {
+    threads.emplace_back([&] {
+      Session mine = session(*gpu_);
+      tokens = generate(mine, some_tokens(12), {.max_tokens = 6});
+    });
+  }
+  threads.clear();
+  for (const std::vector<Token>& tokens : found) EXPECT_EQ(tokens, expected);
+}
+
+// R19: nothing of a model or a conversation stays behind on the device.
+TEST_P(VulkanAccelerator, LoadsAndUnloadsLeaveNothing) {
+  const uint64_t before = accelerator_->used_bytes();
+  for (int i = 0; i < 200; ++i) {
+    const auto loaded = accelerator_->load(*cpu_);
+    ASSERT_TRUE(loaded) << loaded.error().message;
+    ASSERT_GT(accelerator_->used_bytes(), before);
+  }
+  EXPECT_EQ(accelerator_->used_bytes(), before);
+}
+
+TEST_P(VulkanAccelerator, RefusesWhatOnlyTheProcessorDoes) {
+  for (const SessionOptions& options : {SessionOptions{.precision = Precision::kExact}, {.kv_type = KvType::kQ8_0}}) {
+    const auto refused = Session::create(*gpu_, pool_, options);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
+  }
+  EXPECT_EQ(session(*gpu_).hidden_state(some_tokens(5), 1)->size(), cpu_->config().d_model);
+}
+
+INSTANTIATE_TEST_SUITE_P(Limits, VulkanAccelerator, all_limits(), limits_name);
+
+}  // namespace
+}  // namespace sain::engine::vulkan

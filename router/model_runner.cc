@@ -32,17 +32,24 @@ CountTokens counter(const engine::Model& model, std::time_t now, Thinking thinki
   };
 }
 
-/// What all prompts of a member begin with: those of two requests that differ from their first character on.
-Result<std::vector<Token>> common_beginning(const engine::Model& model, const MemberConfig& member, std::time_t now) {
+/// What all prompts begin with that go on from `messages` with a request: those of two that differ from their first
+/// character on.
+Result<std::vector<Token>> common_beginning(const engine::Model& model, std::vector<Message> messages,
+                                            std::time_t now) {
   std::vector<std::vector<Token>> prompts;
+  messages.push_back({"user", {}});
   for (const char* request : {"A", "7"}) {
-    std::vector<Message> messages;
-    if (!member.system_prompt.empty()) messages.push_back({"system", member.system_prompt});
-    messages.push_back({"user", request});
+    messages.back().content = request;
     SAIN_ASSIGN_OR_RETURN(prompts.emplace_back(), render_prompt(model, messages, now));
   }
   prompts[0].erase(std::ranges::mismatch(prompts[0], prompts[1]).in1, prompts[0].end());
   return std::move(prompts[0]);
+}
+
+/// That of all prompts of a member.
+Result<std::vector<Token>> common_beginning(const engine::Model& model, const MemberConfig& member, std::time_t now) {
+  if (member.system_prompt.empty()) return common_beginning(model, std::vector<Message>(), now);
+  return common_beginning(model, std::vector<Message>{{"system", member.system_prompt}}, now);
 }
 
 std::vector<std::string> stop_strings(const engine::Model& model, std::vector<std::string> own) {
@@ -170,7 +177,7 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
                           .summarise = [&](std::span<const Turn> turns) -> Result<std::string> {
                             events(StatusEvent{StatusEvent::Kind::kSummarising, kAssistant, 0, {}});
                             SAIN_ASSIGN_OR_RETURN(engine::Session session, this->session(*assistant_));
-                            return summarise(session, turns, now, stop);
+                            return summarise(session, turns, now, conversation.priority, stop);
                           }};
   ContextWindow window;
   std::vector<Token> prompt;
@@ -224,6 +231,32 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
                 window.n_dropped_turns,
                 {session->history().size(), session->context_length()},
                 sum(thought.timings, generation->timings)};
+}
+
+void ModelRunner::settle(Conversation& conversation, std::stop_token stop) const {
+  if (policy_ != ConversationPolicy::kCompact) return;
+  const MemberConfig& member = registry_->member(kAssistant);
+  const uint32_t context_length = fitted(options_, *assistant_).context_length;
+  const std::time_t now = std::time(nullptr);
+  bool is_full = false;
+  const FitOptions fit = {.policy = policy_,
+                          .budget = (context_length - std::min(member.max_tokens, context_length / 2)) / 4 * 3,
+                          .count_tokens = counter(*assistant_, now, Thinking::kNone),
+                          .summarise = [&](std::span<const Turn> turns) -> Result<std::string> {
+                            is_full = true;
+                            SAIN_ASSIGN_OR_RETURN(engine::Session session, this->session(*assistant_));
+                            return summarise(session, turns, now, engine::TurnPriority::kBackground, stop);
+                          }};
+  ContextManager settled = conversation.context;
+  auto window = settled.fit(member.system_prompt, {}, fit);
+  if (!is_full || !window || window->n_dropped_turns > 0) return;
+  conversation.context = std::move(settled);
+  window->messages.pop_back();  // the request that is to come
+  const auto beginning = common_beginning(*assistant_, std::move(window->messages), now);
+  auto session = this->session(member, *assistant_);
+  if (!beginning || !session) return;
+  const uint64_t n_known = session->resume(*beginning);
+  if (session->prefill(std::span(*beginning).subspan(n_known), stop)) session->keep(engine::Keep::kMemory);
 }
 
 void ModelRunner::talk(SpecialistId id, std::string_view request, std::stop_token stop, engine::TokenSink& sink) const {

@@ -35,6 +35,11 @@ class ModelRunner {
                         const MemberRequest& asked, std::stop_token stop, const EventSink& events,
                         engine::TokenSink& sink) const;
 
+  /// After an answer, while nobody waits: where a conversation fills most of the assistant's context, puts the summary
+  /// into it that the next answer would have to wait for (ConversationPolicy::kCompact), and computes what the
+  /// assistant's next prompt will begin with. A stop request leaves the conversation as it was.
+  void settle(Conversation& conversation, std::stop_token stop) const;
+
   /// A sentence or two of the assistant to a user who waits for specialist `id`. Nothing where it cannot be.
   void talk(SpecialistId id, std::string_view request, std::stop_token stop, engine::TokenSink& sink) const;
 

@@ -43,8 +43,9 @@ std::string_view trimmed(std::string_view text) {
 }  // namespace
 
 Result<std::string> summarise(engine::Session& session, std::span<const Turn> turns, std::time_t now,
-                              std::stop_token stop) {
-  engine::GenerateOptions options = {.max_tokens = std::min(kMaxTokens, session.context_length() / 8)};
+                              engine::TurnPriority priority, std::stop_token stop) {
+  engine::GenerateOptions options = {.max_tokens = std::min(kMaxTokens, session.context_length() / 8),
+                                     .priority = priority};
   if (session.model().chat_template() == nullptr) options.stop_strings = plain_stop_strings();
   std::vector<formats::Token> prompt;
   for (size_t max_bytes = size_t{1} << 16; max_bytes >= 16; max_bytes /= 2) {

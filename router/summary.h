@@ -17,6 +17,6 @@ namespace sain::router {
 /// beginning as fits. Errors: kCancelled (`stop`), kInternal (the model writes nothing), those of render_prompt() and
 /// Session::generate().
 Result<std::string> summarise(engine::Session& session, std::span<const Turn> turns, std::time_t now,
-                              std::stop_token stop);
+                              engine::TurnPriority priority, std::stop_token stop);
 
 }  // namespace sain::router

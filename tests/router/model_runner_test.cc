@@ -322,17 +322,46 @@ TEST_F(ModelRunnerTest, AStopWhileSummarisingKeepsTheConversation) {
   EXPECT_EQ(context.turns()[0].request, request_number(0));
 }
 
+TEST_F(ModelRunnerTest, SettlingSparesTheNextAnswerTheSummary) {
+  ModelRunner runner = this->runner(ConversationPolicy::kCompact, store_in({}));
+  Conversation conversation;
+  ContextManager& context = conversation.context;
+  size_t n_settled = 0;
+  for (int i = 0; i < 12; ++i) {
+    const auto answer = ask(runner, conversation, request_number(i));
+    ASSERT_TRUE(answer) << answer.error().message;
+    EXPECT_EQ(answer->n_dropped_turns, 0u);
+    EXPECT_LE(answer->timings.prefill_tokens, 80u) << i << ": the rest was known, the summary too";
+    std::stop_source stopped;
+    stopped.request_stop();
+    const size_t n_turns = context.turns().size();
+    runner.settle(conversation, stopped.get_token());
+    EXPECT_EQ(context.turns().size(), n_turns) << "a stop leaves it as it was";
+    runner.settle(conversation, {});
+    n_settled += context.turns().size() < n_turns;
+  }
+  EXPECT_EQ(n_summaries_, 0u);
+  EXPECT_GE(n_settled, 2u);
+  EXPECT_EQ(context.turns().front().request, kSummaryRequest);
+  EXPECT_EQ(context.forgetting(), Forgetting::kSummarised);
+
+  ModelRunner other = this->runner(ConversationPolicy::kStop);
+  const size_t n_turns = context.turns().size();
+  other.settle(conversation, {});
+  EXPECT_EQ(context.turns().size(), n_turns);
+}
+
 TEST_F(ModelRunnerTest, ASummaryIsShortHoweverLongTheTurns) {
   auto session = engine::Session::create(*model_, pool_, {.context_length = kContext});
   ASSERT_TRUE(session) << session.error().message;
   for (const size_t n_turns : {1u, 3u, 5u}) {
     const std::vector<Turn> turns(n_turns, {std::string(5000, 'a'), std::string(300, 'b'), kAssistant});
-    const auto summary = summarise(*session, turns, 0, {});
+    const auto summary = summarise(*session, turns, 0, engine::TurnPriority::kInteractive, {});
     ASSERT_TRUE(summary) << summary.error().message;
     EXPECT_LE(session->n_tokens(), kContext);
   }
   const std::vector<Turn> too_many(500, {"yes", "no", kAssistant});
-  const auto refused = summarise(*session, too_many, 0, {});
+  const auto refused = summarise(*session, too_many, 0, engine::TurnPriority::kInteractive, {});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kResourceExhausted);
 }
@@ -345,7 +374,7 @@ TEST_F(ModelRunnerTest, AnEmptySummaryIsAnError) {
   auto session = engine::Session::create(*model_, pool_, {.context_length = kContext});
   ASSERT_TRUE(session) << session.error().message;
   const std::vector<Turn> turns = {{"Hello", "Hello!", kAssistant}};
-  const auto summary = summarise(*session, turns, 0, {});
+  const auto summary = summarise(*session, turns, 0, engine::TurnPriority::kInteractive, {});
   ASSERT_FALSE(summary);
   EXPECT_THAT(summary.error().message, HasSubstr("wrote nothing"));
 }

@@ -7,6 +7,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "router/catalog.h"
 #include "router/monitoring/status_server.h"
@@ -82,6 +83,7 @@ class Dialogue {
 
   /// A request, or a command when it starts with a slash and a letter.
   void handle(const std::string& line, std::stop_token stop) {
+    settling_ = {};  // from here on the conversation is ours again
     if (const Status valid = check_utf8("the request", line); !valid) return report(valid.error());
     const bool is_command = line.size() > 1 && line[0] == '/' && line[1] >= 'a' && line[1] <= 'z';
     use(chat_.team());
@@ -97,6 +99,9 @@ class Dialogue {
       }
     };
     has_failed_ |= !team_->coordinator().handle(conversation_, line, request_, sink, std::move(stop));
+    settling_ = std::jthread([this, team = team_](std::stop_token until_the_next_line) {
+      team->runner().settle(conversation_, std::move(until_the_next_line));
+    });
   }
 
  private:
@@ -167,6 +172,7 @@ class Dialogue {
   router::ProtocolLog* log_;
   bool is_over_ = false;
   bool has_failed_ = false;
+  std::jthread settling_;  // between requests; the last member, as it uses the others
 };
 
 bool is_blank(const std::string& text) {

@@ -256,6 +256,12 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
     SAIN_ASSIGN_OR_RETURN(meter, LogprobMeter::create(*options.top_logprobs, s.model->tokenizer().vocab_size(),
                                                       s.model->kernels().reduce));
   }
+  std::optional<GrammarMatcher> grammar;
+  if (options.grammar != nullptr) {
+    SAIN_RETURN_IF_ERROR(options.grammar->check(s.model->tokenizer()));
+    if (options.ignore_end) return make_error(ErrorCode::kInvalidArgument, "ignore_end: not with a grammar");
+    grammar.emplace(options.grammar);
+  }
   s.forward.set_priority(options.priority);
   StreamDecoder decoder(s.model->tokenizer());
   Generation result;
@@ -265,8 +271,16 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
     sink.on_text(text);
   };
 
+  std::optional<std::span<float>> logits;
+  const auto choose = [&]() -> Result<Token> {
+    if (grammar) SAIN_RETURN_IF_ERROR(grammar->mask(*logits));
+    const Token token = sampler.sample(*logits, s.history);
+    if (grammar) SAIN_RETURN_IF_ERROR(grammar->accept(token));
+    return token;
+  };
+
   const auto start = std::chrono::steady_clock::now();
-  std::optional<std::span<float>> logits = s.append(tokens, stop);
+  logits = s.append(tokens, stop);
   SAIN_RETURN_IF_ERROR(s.model->status());
   const std::optional<State::Kept> kept = logits ? s.keep(options.keep_prompt) : std::nullopt;
   result.timings.prefill_tokens = static_cast<uint32_t>(tokens.size());
@@ -282,7 +296,12 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
       break;
     }
     if (meter) meter->observe(*logits);
-    const Token token = sampler.sample(*logits, s.history);
+    const Result<Token> chosen = choose();
+    if (!chosen) {
+      s.end_draft(s.n_true);
+      return chosen.error();
+    }
+    const Token token = *chosen;
     result.tokens.push_back(token);
     if (result.tokens.size() == 1) result.timings.first_token_ms = ms_since(start);
     if (meter) sink.on_token(result.logprobs.emplace_back(meter->of(token)));
@@ -291,7 +310,7 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
       break;
     }
     emit(stop_strings.push(decoder.push(token)));
-    if (stop_strings.matched()) {
+    if (stop_strings.matched() || (grammar && grammar->is_complete())) {
       result.finish_reason = FinishReason::kStop;
       break;
     }

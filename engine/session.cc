@@ -273,9 +273,12 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
 
   std::optional<std::span<float>> logits;
   const auto choose = [&]() -> Result<Token> {
-    if (grammar) SAIN_RETURN_IF_ERROR(grammar->mask(*logits));
+    if (!grammar) return sampler.sample(*logits, s.history);
+    const auto mask_start = std::chrono::steady_clock::now();
+    SAIN_RETURN_IF_ERROR(grammar->mask(*logits));
+    result.timings.grammar_ms += ms_since(mask_start);
     const Token token = sampler.sample(*logits, s.history);
-    if (grammar) SAIN_RETURN_IF_ERROR(grammar->accept(token));
+    SAIN_RETURN_IF_ERROR(grammar->accept(token));
     return token;
   };
 

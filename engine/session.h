@@ -84,6 +84,7 @@ struct Timings {
   uint32_t decode_tokens = 0;  // after the first
   double decode_ms = 0;
   uint32_t decode_passes = 0;  // fewer than tokens where drafts came true
+  double grammar_ms = 0;       // of decode_ms, what GenerateOptions::grammar took
 };
 
 struct Generation {

@@ -13,6 +13,7 @@ namespace {
 using formats::GrammarAutomaton;
 using Reading = GrammarAutomaton::Reading;
 
+constexpr Reading kUnknown = UINT32_MAX;
 constexpr size_t kWordBits = 64;
 constexpr size_t kMaskBytes = size_t{64} << 20;   // of masks that are kept
 constexpr size_t kRenewBytes = size_t{64} << 20;  // of the automaton, for a new generation
@@ -28,11 +29,14 @@ struct CompiledGrammar::Cache {
       : tokens(&trie), automaton(grammar), path(trie.max_depth() + 1) {}
 
   std::vector<uint64_t> make_mask(Reading reading);
+  bool takes_plain(Reading reading, size_t n);
+  Reading after_plain(Reading reading);
 
   std::mutex mutex;  // of all below
   const TokenTrie* tokens;
   GrammarAutomaton automaton;
   std::unordered_map<Reading, std::vector<uint64_t>> masks;  // a bit for each token; they stay where they are
+  std::vector<Reading> plain;                                // by reading: after_plain(), or kUnknown
   std::vector<Reading> path;                                 // scratch of make_mask
 };
 
@@ -46,11 +50,37 @@ std::vector<uint64_t> CompiledGrammar::Cache::make_mask(Reading reading) {
     path[node.depth] = automaton.step(path[node.depth - 1], node.byte);
     if (path[node.depth] == GrammarAutomaton::kDead) {
       i = node.end;
+    } else if (node.plain_height != TokenTrie::kNotPlain && takes_plain(path[node.depth], node.plain_height)) {
+      allow(mask, tokens->tokens_from(i));
+      i = node.end;
     } else {
       allow(mask, tokens->tokens(i++));
     }
   }
   return mask;
+}
+
+/// Whether any n plain bytes can follow, found without trying them one by one: within a string they are all alike.
+bool CompiledGrammar::Cache::takes_plain(Reading reading, size_t n) {
+  for (; n > 0 && reading != GrammarAutomaton::kDead; --n) {
+    const Reading next = after_plain(reading);
+    if (next == reading) break;
+    reading = next;
+  }
+  return reading != GrammarAutomaton::kDead;
+}
+
+/// Where all plain bytes lead to; kDead where they do not lead to the same.
+Reading CompiledGrammar::Cache::after_plain(Reading reading) {
+  if (reading >= plain.size()) plain.resize(reading + 1, kUnknown);
+  if (plain[reading] != kUnknown) return plain[reading];
+  const Reading after_space = automaton.step(reading, ' ');
+  bool is_same = after_space != GrammarAutomaton::kDead;
+  for (int byte = 0; byte < 256 && is_same; ++byte) {
+    const uint8_t value = static_cast<uint8_t>(byte);
+    is_same = !TokenTrie::is_plain(value) || automaton.step(reading, value) == after_space;
+  }
+  return plain[reading] = is_same ? after_space : GrammarAutomaton::kDead;
 }
 
 CompiledGrammar::CompiledGrammar(formats::Grammar grammar, std::shared_ptr<const TokenTrie> tokens)

@@ -23,7 +23,14 @@ TokenTrie::TokenTrie(const formats::Tokenizer& tokenizer) {
 
   std::vector<size_t> path;  // nodes down to the last token's
   const auto leave = [&](size_t depth) {
-    for (; path.size() > depth; path.pop_back()) nodes_[path.back()].end = static_cast<uint32_t>(nodes_.size());
+    for (; path.size() > depth; path.pop_back()) {
+      Node& node = nodes_[path.back()];
+      node.end = static_cast<uint32_t>(nodes_.size());
+      if (path.size() < 2) continue;
+      uint8_t& above = nodes_[path[path.size() - 2]].plain_height;
+      const bool is_plain_below = is_plain(node.byte) && node.plain_height < kNotPlain - 1;
+      above = is_plain_below ? std::max<uint8_t>(above, node.plain_height + 1) : kNotPlain;
+    }
   };
   std::string_view before;
   for (size_t i = 0; i < tokens_.size(); ++i) {
@@ -32,13 +39,13 @@ TokenTrie::TokenTrie(const formats::Tokenizer& tokenizer) {
     while (path.size() < bytes.size()) {
       const uint8_t byte = static_cast<uint8_t>(bytes[path.size()]);
       path.push_back(nodes_.size());
-      nodes_.push_back({0, static_cast<uint32_t>(i), static_cast<uint32_t>(path.size()), byte});
+      nodes_.push_back({0, static_cast<uint32_t>(i), static_cast<uint32_t>(path.size()), byte, 0});
     }
     max_depth_ = std::max(max_depth_, bytes.size());
     before = bytes;
   }
   leave(0);
-  nodes_.push_back({static_cast<uint32_t>(nodes_.size()) + 1, static_cast<uint32_t>(tokens_.size()), 0, 0});
+  nodes_.push_back({static_cast<uint32_t>(nodes_.size()) + 1, static_cast<uint32_t>(tokens_.size()), 0, 0, 0});
 }
 
 std::string_view TokenTrie::piece(Token token) const {

@@ -24,12 +24,21 @@ class TokenTrie {
     uint32_t first_token;  // in tokens(), of those that end here; the next node's first_token is behind the last
     uint32_t depth;        // bytes; 1 for those at the top
     uint8_t byte;
+    uint8_t plain_height;  // levels below this one, where all of their bytes are plain; else kNotPlain
   };
+  static constexpr uint8_t kNotPlain = 255;  // or too high
+
+  /// Bytes that most tokens consist of and many grammars do not tell apart: ASCII as it stands in a JSON string.
+  static constexpr bool is_plain(uint8_t byte) { return byte >= ' ' && byte < 0x7F && byte != '"' && byte != '\\'; }
 
   explicit TokenTrie(const formats::Tokenizer& tokenizer);
 
   /// In order of bytes.
   std::span<const Node> nodes() const { return {nodes_.data(), nodes_.size() - 1}; }
+  /// Those that end at nodes()[i] and below it.
+  std::span<const Token> tokens_from(size_t i) const {
+    return std::span(tokens_).subspan(nodes_[i].first_token, nodes_[nodes_[i].end].first_token - nodes_[i].first_token);
+  }
   /// Those that end at nodes()[i].
   std::span<const Token> tokens(size_t i) const {
     return std::span(tokens_).subspan(nodes_[i].first_token, nodes_[i + 1].first_token - nodes_[i].first_token);

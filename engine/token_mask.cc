@@ -95,11 +95,11 @@ Status CompiledGrammar::check(const formats::Tokenizer& tokenizer) const {
 
 std::shared_ptr<CompiledGrammar::Cache> CompiledGrammar::cache() const {
   const std::lock_guard lock(mutex_);
-  const auto is_large = [](Cache& cache) {
+  const auto is_used_up = [](Cache& cache) {
     const std::lock_guard cache_lock(cache.mutex);
-    return cache.automaton.bytes() > kRenewBytes;
+    return cache.automaton.bytes() > kRenewBytes || cache.automaton.is_exhausted();
   };
-  if (cache_ == nullptr || is_large(*cache_)) cache_ = std::make_shared<Cache>(grammar_, *tokens_);
+  if (cache_ == nullptr || is_used_up(*cache_)) cache_ = std::make_shared<Cache>(grammar_, *tokens_);
   return cache_;
 }
 

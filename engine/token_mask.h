@@ -30,7 +30,7 @@ class CompiledGrammar {
   friend class GrammarMatcher;
   struct Cache;
 
-  /// What is known; begun anew when it has grown large.
+  /// What is known; begun anew when it has grown large or met a limit.
   std::shared_ptr<Cache> cache() const;
 
   formats::Grammar grammar_;

@@ -40,8 +40,8 @@ class Grammar {
     State callee = 0;
   };
 
-  static constexpr size_t kMaxText = size_t{1} << 20;    // bytes
-  static constexpr size_t kMaxStates = size_t{1} << 18;  // and as many edges for each of them as fit kMaxEdges
+  static constexpr size_t kMaxText = size_t{1} << 20;  // bytes
+  static constexpr size_t kMaxStates = size_t{1} << 18;
   static constexpr size_t kMaxEdges = size_t{1} << 20;
   static constexpr uint32_t kMaxRepeat = 1u << 16;
   static constexpr size_t kMaxNesting = 128;  // of groups

@@ -42,7 +42,8 @@ class CompiledGrammar {
 /// One text that follows a grammar, as it grows. A token is allowed if its bytes, which may be parts of characters, can
 /// follow; tokens that end a generation are allowed where the text is complete, control tokens never. What is allowed
 /// after a text is found by one walk over the vocabulary, and remembered for all texts that the grammar cannot tell
-/// apart. Used by one thread at a time.
+/// apart. A space before the first word counts, though SentencePiece's decoder takes it off. Used by one thread at a
+/// time.
 class GrammarMatcher {
  public:
   explicit GrammarMatcher(std::shared_ptr<const CompiledGrammar> grammar);

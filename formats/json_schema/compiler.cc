@@ -14,7 +14,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr size_t kMaxDepth = 100;      // of schemas in each other, references followed
-constexpr size_t kMaxValues = 50'000;  // of JSON in the document
+constexpr size_t kMaxValues = 20'000;  // of JSON in the document
 constexpr size_t kMaxVisits = 20'000;  // of schemas
 constexpr size_t kMergeVisits = 20;    // that putting schemas together counts as, for it copies them
 

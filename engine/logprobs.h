@@ -15,8 +15,8 @@ namespace sain::engine {
 using formats::Token;
 
 /// `logprob` is the natural logarithm of the token's probability under the model's own distribution: the softmax of the
-/// logits as the forward pass gives them, at temperature 1, before bias, penalties and truncation. It says how likely
-/// the model finds the token, not how likely the sampler was to choose it.
+/// logits as the forward pass gives them, at temperature 1, before a grammar, bias, penalties and truncation. It says
+/// how likely the model finds the token, not how likely the sampler was to choose it.
 struct TokenLogprob {
   Token token = 0;
   double logprob = 0;

@@ -332,6 +332,12 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
     SAIN_ASSIGN_OR_RETURN(meter, LogprobMeter::create(*options.top_logprobs, s.model->tokenizer().vocab_size(),
                                                       s.model->kernels().reduce));
   }
+  std::optional<GrammarMatcher> grammar;
+  if (options.grammar != nullptr) {
+    SAIN_RETURN_IF_ERROR(options.grammar->check(s.model->tokenizer()));
+    if (options.ignore_end) return make_error(ErrorCode::kInvalidArgument, "ignore_end: not with a grammar");
+    grammar.emplace(options.grammar);
+  }
   s.backend->set_priority(options.priority);
   StreamDecoder decoder(s.model->tokenizer());
   Generation result;
@@ -341,11 +347,29 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
     sink.on_text(text);
   };
 
-  const bool is_likeliest = is_argmax(options.sampler) && !meter;
+  const bool is_likeliest = is_argmax(options.sampler) && !meter && !grammar;
+  const auto choose = [&]() -> Result<Token> {
+    if (is_likeliest) {
+      if (const std::optional<Token> token = s.backend->likeliest()) return *token;
+    }
+    SAIN_ASSIGN_OR_RETURN(const std::span<float> logits, s.logits());
+    if (meter) meter->observe(logits);
+    if (!grammar) return sampler.sample(logits, s.history);
+    const auto mask_start = std::chrono::steady_clock::now();
+    SAIN_RETURN_IF_ERROR(grammar->mask(logits));
+    result.timings.grammar_ms += ms_since(mask_start);
+    const Token token = sampler.sample(logits, s.history);
+    SAIN_RETURN_IF_ERROR(grammar->accept(token));
+    return token;
+  };
+
   const auto start = std::chrono::steady_clock::now();
   const Status appended = s.append(tokens, stop);
   SAIN_RETURN_IF_ERROR(s.model->status());
   if (!appended && !is_cancelled(appended)) return appended.error();
+  if (appended && !s.backend->likeliest()) {
+    SAIN_RETURN_IF_ERROR(s.logits());  // a part of prefill
+  }
   const std::optional<State::Kept> kept = appended ? s.keep(options.keep_prompt) : std::nullopt;
   result.timings.prefill_tokens = static_cast<uint32_t>(tokens.size());
   result.timings.prefill_ms = ms_since(start);
@@ -359,13 +383,12 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
       result.finish_reason = FinishReason::kLength;
       break;
     }
-    std::optional<Token> next = is_likeliest ? s.backend->likeliest() : std::nullopt;
-    if (!next) {
-      SAIN_ASSIGN_OR_RETURN(const std::span<float> logits, s.logits());
-      if (meter) meter->observe(logits);
-      next = sampler.sample(logits, s.history);
+    const Result<Token> chosen = choose();
+    if (!chosen) {
+      s.end_draft(s.n_true);
+      return chosen.error();
     }
-    const Token token = *next;
+    const Token token = *chosen;
     result.tokens.push_back(token);
     if (result.tokens.size() == 1) result.timings.first_token_ms = ms_since(start);
     if (meter) sink.on_token(result.logprobs.emplace_back(meter->of(token)));
@@ -374,7 +397,7 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
       break;
     }
     emit(stop_strings.push(decoder.push(token)));
-    if (stop_strings.matched()) {
+    if (stop_strings.matched() || (grammar && grammar->is_complete())) {
       result.finish_reason = FinishReason::kStop;
       break;
     }

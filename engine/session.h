@@ -18,6 +18,7 @@
 #include "engine/prefix_store.h"
 #include "engine/sampler.h"
 #include "engine/thread_pool.h"
+#include "engine/token_mask.h"
 #include "engine/tuning.h"
 #include "formats/result.h"
 
@@ -59,9 +60,12 @@ enum class Speculation { kPromptLookup, kNone };
 
 struct GenerateOptions {
   uint32_t max_tokens = 512;
-  bool ignore_end = false;                     // go on past end-of-generation tokens
+  bool ignore_end = false;                     // go on past end-of-generation tokens; not with a grammar
   std::vector<std::string> stop_strings = {};  // not part of the text that comes out
   SamplerOptions sampler = {};
+  // What the text must follow; empty: nothing. It ends by an end-of-generation token where it may, and where nothing
+  // else can follow without one. Tokens that the grammar forbids are never sampled, whatever the sampler's options say.
+  std::shared_ptr<const CompiledGrammar> grammar = {};
   Speculation speculation = Speculation::kPromptLookup;
   Keep keep_prompt = Keep::kNowhere;  // only with SessionOptions::prefixes
   // Log probabilities of what is chosen, and of so many alternatives to it, at most LogprobMeter::kMostTop; none: they
@@ -80,6 +84,7 @@ struct Timings {
   uint32_t decode_tokens = 0;  // after the first
   double decode_ms = 0;
   uint32_t decode_passes = 0;  // fewer than tokens where drafts came true
+  double grammar_ms = 0;       // of decode_ms, what GenerateOptions::grammar took
 };
 
 struct Generation {
@@ -120,9 +125,10 @@ class Session {
   uint64_t resume(std::span<const Token> prompt);
 
   /// Appends `tokens`, then generates. Errors: kInvalidArgument (an id outside the vocabulary, no tokens, an option),
-  /// kResourceExhausted (the prompt does not fit into the context), kIo (Model::status(), also of the calls below). A
-  /// stop request is not an error: what was generated so far comes back with FinishReason::kCancelled, within one layer
-  /// of a batch.
+  /// kResourceExhausted (the prompt does not fit into the context; the limits of a grammar), kInternal and
+  /// kInvalidArgument (a grammar whose texts these tokens or logits cannot give), kIo (Model::status(), also of the
+  /// calls below). A stop request is not an error: what was generated so far comes back with FinishReason::kCancelled,
+  /// within one layer of a batch.
   Result<Generation> generate(std::span<const Token> tokens, const GenerateOptions& options, std::stop_token stop,
                               TokenSink& sink);
 

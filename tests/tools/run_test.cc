@@ -83,9 +83,9 @@ TEST_F(RunCommand, JsonHasEveryFieldOfTheContract) {
   const json answer = run_json({"-p", "Hi", "-n", "3", "--ignore-eos"});
   EXPECT_THAT(keys(answer),
               ::testing::UnorderedElementsAre("prompt_tokens", "tokens", "text", "finish_reason", "timings", "memory"));
-  EXPECT_THAT(keys(answer["timings"]),
-              ::testing::UnorderedElementsAre("load_ms", "first_token_ms", "reused_tokens", "prefill_tokens",
-                                              "prefill_ms", "decode_tokens", "decode_ms", "decode_passes"));
+  EXPECT_THAT(keys(answer["timings"]), ::testing::UnorderedElementsAre("load_ms", "first_token_ms", "reused_tokens",
+                                                                       "prefill_tokens", "prefill_ms", "decode_tokens",
+                                                                       "decode_ms", "decode_passes", "grammar_ms"));
   EXPECT_THAT(keys(answer["memory"]),
               ::testing::UnorderedElementsAre("peak_rss_bytes", "kv_bytes", "weights_bytes", "adapter_bytes"));
   EXPECT_EQ(answer["timings"]["prefill_tokens"], answer["prompt_tokens"].size());

@@ -8,10 +8,12 @@
 #include <cstring>
 #include <filesystem>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "engine/cache_dir.h"
 #include "engine/tuning_file.h"
+#include "formats/json_schema.h"
 #include "formats/utf8.h"
 #include "router/catalog.h"
 #include "tools/progress_bar.h"
@@ -230,6 +232,34 @@ Result<std::vector<formats::Token>> parse_tokens(std::string_view list) {
     begin = comma + 1;
   }
   return tokens;
+}
+
+void GrammarFlags::add_to(CLI::App& command) {
+  CLI::Option* grammar =
+      command.add_option("--grammar", grammar_, "A file with a grammar (GBNF) that the answer follows");
+  grammar->type_name("FILE");
+  CLI::Option* schema =
+      command.add_option("--json-schema", schema_, "A file with a JSON Schema: the answer is JSON that fits");
+  schema->type_name("FILE")->excludes(grammar);
+  command.add_flag("--json-object", any_object_, "The answer is a JSON object")->excludes(grammar)->excludes(schema);
+}
+
+Result<std::optional<formats::Grammar>> GrammarFlags::read() const {
+  if (any_object_) return std::optional(formats::json_object_grammar());
+  const std::string& path = grammar_.empty() ? schema_ : grammar_;
+  if (path.empty()) return std::optional<formats::Grammar>();
+  const auto in_file = [&](const Error& error) { return make_error(error.code, "{}: {}", path, error.message); };
+  SAIN_ASSIGN_OR_RETURN(const std::string text, read_text(path));
+  if (!grammar_.empty()) {
+    auto grammar = formats::Grammar::parse(text);
+    return grammar ? Result(std::optional(*std::move(grammar))) : in_file(grammar.error());
+  }
+  try {
+    auto grammar = formats::json_schema_grammar(nlohmann::ordered_json::parse(text));
+    return grammar ? Result(std::optional(*std::move(grammar))) : in_file(grammar.error());
+  } catch (const nlohmann::json::parse_error& error) {
+    return make_error(ErrorCode::kInvalidArgument, "{}: {}", path, error.what());
+  }
 }
 
 Status check_utf8(std::string_view what, std::string_view text) {

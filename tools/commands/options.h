@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "engine/session.h"
 #include "engine/thread_pool.h"
 #include "engine/tuning.h"
+#include "formats/grammar.h"
 #include "formats/result.h"
 
 namespace sain::tools {
@@ -104,6 +106,20 @@ class SamplerFlags {
  private:
   engine::SamplerOptions options_;
   std::vector<std::string> logit_bias_;
+};
+
+/// What an answer has to follow: --grammar, --json-schema, --json-object.
+class GrammarFlags {
+ public:
+  void add_to(CLI::App& command);
+
+  /// Reads what is asked for; nothing without these options. Errors: those of read_text(), of formats::Grammar::parse()
+  /// and of formats::json_schema_grammar(); kInvalidArgument (no JSON, with the place).
+  Result<std::optional<formats::Grammar>> read() const;
+
+ private:
+  std::string grammar_, schema_;  // files
+  bool any_object_ = false;
 };
 
 /// "1,2,3" as token ids; spaces around them are fine. Errors: kInvalidArgument (not a list of integers).

@@ -28,6 +28,7 @@ struct Options {
   std::string model;
   RunOptions run;
   SamplerFlags sampler;
+  GrammarFlags grammar;
   std::string prompt, file, tokens, system;
   bool raw = false, special = false, ignore_end = false, no_lookup = false, prompt_cache = false, json = false;
   uint32_t max_tokens = 512;
@@ -103,7 +104,8 @@ void print_json(const engine::Generation& answer, const std::vector<Token>& prom
         {"prefill_ms", timings.prefill_ms},
         {"decode_tokens", timings.decode_tokens},
         {"decode_ms", timings.decode_ms},
-        {"decode_passes", timings.decode_passes}}},
+        {"decode_passes", timings.decode_passes},
+        {"grammar_ms", timings.grammar_ms}}},
       {"memory",
        {{"peak_rss_bytes", router::peak_rss_bytes()},
         {"kv_bytes", session.kv_bytes()},
@@ -117,6 +119,7 @@ Result<int> run(const Options& options) {
   SAIN_RETURN_IF_ERROR(options.run.check());
   SAIN_ASSIGN_OR_RETURN(const engine::SamplerOptions sampler, options.sampler.options());
   SAIN_RETURN_IF_ERROR(check_utf8("--system", options.system));
+  SAIN_ASSIGN_OR_RETURN(std::optional<formats::Grammar> rules, options.grammar.read());
   std::string text;
   if (options.tokens.empty()) {
     SAIN_ASSIGN_OR_RETURN(text, prompt_text(options));
@@ -137,6 +140,11 @@ Result<int> run(const Options& options) {
   const auto start = std::chrono::steady_clock::now();
   const uint64_t n_reused = session.resume(prompt);
   const std::chrono::duration<double, std::milli> resumed = std::chrono::steady_clock::now() - start;
+  std::shared_ptr<const engine::CompiledGrammar> grammar;
+  if (rules) {
+    grammar = std::make_shared<engine::CompiledGrammar>(*std::move(rules),
+                                                        std::make_shared<engine::TokenTrie>(loaded.model->tokenizer()));
+  }
   OutputSink sink(options.json);
   const auto speculation = options.no_lookup ? engine::Speculation::kNone : engine::Speculation::kPromptLookup;
   SAIN_ASSIGN_OR_RETURN(
@@ -146,6 +154,7 @@ Result<int> run(const Options& options) {
                         .ignore_end = options.ignore_end,
                         .stop_strings = options.stop_strings,
                         .sampler = sampler,
+                        .grammar = std::move(grammar),
                         .speculation = speculation,
                         .keep_prompt = options.prompt_cache ? engine::Keep::kDisk : engine::Keep::kNowhere},
                        interrupt.token(), sink));
@@ -184,7 +193,7 @@ void add_run_command(CLI::App& app, int& exit_code) {
       ->check(in_range(0u, 1u << 30))
       ->capture_default_str()
       ->type_name("N");
-  command->add_flag("--ignore-eos", options->ignore_end, "Go on where the model would end");
+  command->add_flag("--ignore-eos", options->ignore_end, "Go on where the model would end; not with a grammar");
   command->add_flag("--no-lookup", options->no_lookup,
                     "Never draft tokens from the text so far; the answer is the same, later");
   command->add_flag("--prompt-cache", options->prompt_cache,
@@ -200,6 +209,7 @@ void add_run_command(CLI::App& app, int& exit_code) {
   command->add_flag("--json", options->json, "Print one JSON object instead of the text");
   add_adapter_options(*command, options->run);
   add_run_options(*command, options->run);
+  options->grammar.add_to(*command);
   options->sampler.add_to(*command);
   command->footer(
       "The answer goes to standard output as it grows. Ctrl-C ends it early, with exit code 130.\n"

@@ -71,6 +71,28 @@ class ThoughtSink : public engine::TokenSink {
   const EventSink& events_;
 };
 
+/// Tells whoever asked of each token, in the model's own words.
+class TokenReporter : public engine::TokenSink {
+ public:
+  TokenReporter(const formats::Tokenizer& tokenizer, const AnswerOptions& options, engine::TokenSink& next)
+      : tokenizer_(tokenizer), options_(options), next_(next) {}
+  void on_text(std::string_view text) override { next_.on_text(text); }
+  void on_token(const engine::ChosenToken& token) override {
+    next_.on_token(token);
+    if (!options_.on_token) return;
+    AnsweredToken told{piece(token.token), token.logprob, {}};
+    for (const engine::TokenLogprob& other : token.top) told.top.push_back({piece(other.token), other.logprob});
+    options_.on_token(told);
+  }
+
+ private:
+  std::string piece(Token token) const { return tokenizer_.piece(token, formats::SpecialTokens::kParse); }
+
+  const formats::Tokenizer& tokenizer_;
+  const AnswerOptions& options_;
+  engine::TokenSink& next_;
+};
+
 /// Of a thought and the answer after it.
 engine::Timings sum(const engine::Timings& thought, engine::Timings answer) {
   answer.first_token_ms += thought.prefill_ms + thought.decode_ms;
@@ -148,7 +170,8 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
                                    engine::TokenSink& sink) const {
   const auto start = std::chrono::steady_clock::now();
   ContextManager& context = conversation.context;
-  const MemberConfig& member = registry_->member(id);
+  const MemberConfig& registered = registry_->member(id);
+  const MemberConfig member = with(registered, asked.answer);
   const engine::SessionOptions options = fitted(options_, model);
   const bool is_stream = policy_ == ConversationPolicy::kStream;
   const bool is_own_stream = is_stream && id == kAssistant;
@@ -158,11 +181,12 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   const uint32_t thought_tokens =
       is_own_stream ? 0 : thinking_tokens(member, model, asked.mode, options.context_length);
   const Thinking thinking = thought_tokens > 0 ? Thinking::kFirst : Thinking::kNone;
-  const engine::GenerateOptions generate = {.max_tokens = is_stream ? member.max_tokens : answer_tokens,
-                                            .stop_strings = stop_strings(model, member.stop_strings),
-                                            .sampler = member.sampling,
-                                            .top_logprobs = asked.top_logprobs,
-                                            .priority = conversation.priority};
+  const engine::GenerateOptions generate = {
+      .max_tokens = is_stream || asked.answer.max_tokens ? member.max_tokens : answer_tokens,
+      .stop_strings = stop_strings(model, member.stop_strings),
+      .sampler = member.sampling,
+      .top_logprobs = asked.answer.top_logprobs ? asked.answer.top_logprobs : asked.top_logprobs,
+      .priority = conversation.priority};
 
   const FitOptions fit = {.policy = policy_,
                           .budget = options.context_length - answer_tokens - thought_tokens,
@@ -182,7 +206,7 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   if (prompt.empty() || !conversation.stream->continues(prompt)) {
     auto fits = context.fit(member.system_prompt, asked.text, fit);
     if (!fits && fits.error().code == ErrorCode::kResourceExhausted)
-      return make_error(ErrorCode::kResourceExhausted, "{} (context_length {}, less {} for the answer)",
+      return make_error(ErrorCode::kInvalidArgument, "{} (context_length {}, less {} for the answer)",
                         fits.error().message, options.context_length, answer_tokens);
     if (!fits) return std::move(fits).error();
     window = *std::move(fits);
@@ -196,11 +220,12 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   if (!session) {
     SAIN_ASSIGN_OR_RETURN(session, this->session(member, model));
   }
-  SAIN_RETURN_IF_ERROR(keep_beginning(*session, member, now, prompt, stop));
+  SAIN_RETURN_IF_ERROR(keep_beginning(*session, registered, now, prompt, stop));
   const uint64_t n_known = session->resume(prompt);
   events(HandoffEvent{id, context.turns().size() - window.n_dropped_turns, prompt.size(), n_known,
                       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count()});
-  AnswerFilter filter(sink, thinking);
+  TokenReporter reporter(model.tokenizer(), asked.answer, sink);
+  AnswerFilter filter(reporter, thinking);
   ThoughtEnd thought = {{prompt.begin() + static_cast<std::ptrdiff_t>(n_known), prompt.end()}, {}};
   if (thinking == Thinking::kFirst) {
     ThoughtSink thoughts(id, events);
@@ -223,7 +248,8 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
                 generation->finish_reason,
                 window.n_dropped_turns,
                 {session->history().size(), session->context_length()},
-                sum(thought.timings, generation->timings)};
+                sum(thought.timings, generation->timings),
+                thought.n_tokens + generation->tokens.size()};
 }
 
 void ModelRunner::talk(SpecialistId id, std::string_view request, std::stop_token stop, engine::TokenSink& sink) const {

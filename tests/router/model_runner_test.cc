@@ -256,7 +256,7 @@ TEST_F(ModelRunnerTest, StopRefusesAndLosesNothing) {
     const auto answer = ask(runner, conversation, request_number(i));
     if (answer) continue;
     EXPECT_GE(i, 3);
-    EXPECT_EQ(answer.error().code, ErrorCode::kResourceExhausted);
+    EXPECT_EQ(answer.error().code, ErrorCode::kInvalidArgument);
     EXPECT_THAT(answer.error().message,
                 HasSubstr("there is room for 452 (context_length 512, less 60 for the answer)"));
     EXPECT_EQ(context.turns().size(), static_cast<size_t>(i));

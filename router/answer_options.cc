@@ -11,7 +11,10 @@ void replace(T& value, const std::optional<T>& wanted) {
 }  // namespace
 
 MemberConfig with(MemberConfig member, const AnswerOptions& options) {
-  if (!options.system_prompt.empty()) {
+  if (options.is_raw) {
+    member.system_prompt.clear();
+    member.stop_strings.clear();
+  } else if (!options.system_prompt.empty()) {
     if (!member.system_prompt.empty()) member.system_prompt += "\n\n";
     member.system_prompt += options.system_prompt;
   }

@@ -27,6 +27,7 @@ struct AnsweredToken {
 /// What is not there is the member's own. A member in the cloud is told of system_prompt, max_tokens and temperature.
 struct AnswerOptions {
   std::string system_prompt = {};  // read after the member's own
+  bool is_raw = false;             // the request is all that is read, as it is: a text to be continued
   std::optional<uint32_t> max_tokens = {};
   std::vector<std::string> stop_strings = {};  // beside the member's
   std::optional<float> temperature = {}, top_p = {}, min_p = {};

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <ctime>
+#include <functional>
 
 #include "formats/utf8.h"
 #include "router/prompt.h"
@@ -25,9 +26,23 @@ engine::SessionOptions fitted(engine::SessionOptions options, const engine::Mode
   return options;
 }
 
-CountTokens counter(const engine::Model& model, std::time_t now, Thinking thinking) {
-  return [&model, now, thinking](std::span<const Message> messages) -> Result<size_t> {
-    SAIN_ASSIGN_OR_RETURN(const std::vector<Token> tokens, render_prompt(model, messages, now, thinking));
+/// The prompt of what is asked.
+using Render = std::function<Result<std::vector<Token>>(std::span<const Message> messages)>;
+
+Render renderer(const engine::Model& model, const AnswerOptions& options, std::time_t now, Thinking thinking) {
+  if (options.is_raw)
+    return [&model](std::span<const Message> messages) -> Result<std::vector<Token>> {
+      const formats::Tokenizer& tokenizer = model.tokenizer();
+      return with_bos(tokenizer, tokenizer.encode(messages.back().content, formats::SpecialTokens::kAsText));
+    };
+  return [&model, now, thinking](std::span<const Message> messages) {
+    return render_prompt(model, messages, now, thinking);
+  };
+}
+
+CountTokens counter(const Render& render) {
+  return [&render](std::span<const Message> messages) -> Result<size_t> {
+    SAIN_ASSIGN_OR_RETURN(const std::vector<Token> tokens, render(messages));
     return tokens.size();
   };
 }
@@ -181,16 +196,17 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   const uint32_t thought_tokens =
       is_own_stream ? 0 : thinking_tokens(member, model, asked.mode, options.context_length);
   const Thinking thinking = thought_tokens > 0 ? Thinking::kFirst : Thinking::kNone;
+  const Render render = renderer(model, asked.answer, now, thinking);
   const engine::GenerateOptions generate = {
       .max_tokens = is_stream || asked.answer.max_tokens ? member.max_tokens : answer_tokens,
-      .stop_strings = stop_strings(model, member.stop_strings),
+      .stop_strings = asked.answer.is_raw ? member.stop_strings : stop_strings(model, member.stop_strings),
       .sampler = member.sampling,
       .top_logprobs = asked.answer.top_logprobs ? asked.answer.top_logprobs : asked.top_logprobs,
       .priority = conversation.priority};
 
   const FitOptions fit = {.policy = policy_,
                           .budget = options.context_length - answer_tokens - thought_tokens,
-                          .count_tokens = counter(model, now, thinking),
+                          .count_tokens = counter(render),
                           .summarise = [&](std::span<const Turn> turns) -> Result<std::string> {
                             events(StatusEvent{StatusEvent::Kind::kSummarising, kAssistant, 0, {}});
                             SAIN_ASSIGN_OR_RETURN(engine::Session session, this->session(*assistant_));
@@ -200,7 +216,7 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   std::vector<Token> prompt;
   if (is_own_stream && conversation.stream) {
     SAIN_ASSIGN_OR_RETURN(window, context.build(member.system_prompt, asked.text, SIZE_MAX, fit.count_tokens));
-    SAIN_ASSIGN_OR_RETURN(prompt, render_prompt(model, window.messages, now, thinking));
+    SAIN_ASSIGN_OR_RETURN(prompt, render(window.messages));
   }
   // A stream that goes on takes what is new, however long the conversation; anything else takes what fits.
   if (prompt.empty() || !conversation.stream->continues(prompt)) {
@@ -212,7 +228,7 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
     window = *std::move(fits);
     // The assistant's stream begins with what is left, and the next request must continue it.
     if (is_own_stream) context.drop(window.n_dropped_turns);
-    SAIN_ASSIGN_OR_RETURN(prompt, render_prompt(model, window.messages, now, thinking));
+    SAIN_ASSIGN_OR_RETURN(prompt, render(window.messages));
   }
 
   std::optional<engine::Session> own;
@@ -250,6 +266,15 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
                 {session->history().size(), session->context_length()},
                 sum(thought.timings, generation->timings),
                 thought.n_tokens + generation->tokens.size()};
+}
+
+Result<size_t> ModelRunner::count_tokens(SpecialistId id, const engine::Model& model, const ContextManager& context,
+                                         const MemberRequest& asked) const {
+  const MemberConfig member = with(registry_->member(id), asked.answer);
+  const Render render = renderer(model, asked.answer, std::time(nullptr), Thinking::kNone);
+  SAIN_ASSIGN_OR_RETURN(const ContextWindow window,
+                        context.build(member.system_prompt, asked.text, SIZE_MAX, counter(render)));
+  return window.n_tokens;
 }
 
 void ModelRunner::talk(SpecialistId id, std::string_view request, std::stop_token stop, engine::TokenSink& sink) const {

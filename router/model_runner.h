@@ -35,6 +35,10 @@ class ModelRunner {
                         const MemberRequest& asked, std::stop_token stop, const EventSink& events,
                         engine::TokenSink& sink) const;
 
+  /// Tokens of the prompt that answer() would read. Errors: those of render_prompt().
+  Result<size_t> count_tokens(SpecialistId id, const engine::Model& model, const ContextManager& context,
+                              const MemberRequest& asked) const;
+
   /// A sentence or two of the assistant to a user who waits for specialist `id`. Nothing where it cannot be.
   void talk(SpecialistId id, std::string_view request, std::stop_token stop, engine::TokenSink& sink) const;
 

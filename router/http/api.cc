@@ -3,8 +3,12 @@
 #include <array>
 #include <utility>
 
+#include "router/http/anthropic.h"
+#include "router/http/embeddings.h"
 #include "router/http/models.h"
+#include "router/http/ollama.h"
 #include "router/http/openai_chat.h"
+#include "router/http/openai_completions.h"
 
 namespace sain::router {
 namespace {
@@ -81,6 +85,38 @@ Status openai_chat(const Call& call) {
   return answer_openai_chat(call.request, *call.backend->team(), call.writer);
 }
 
+Status openai_completion(const Call& call) {
+  return answer_openai_completion(call.request, *call.backend->team(), call.writer);
+}
+
+Status embeddings(const Call& call) {
+  return answer_embeddings(call.request, *call.backend, call.writer);
+}
+
+Status anthropic(const Call& call) {
+  return answer_anthropic(call.request, *call.backend->team(), call.writer);
+}
+
+Status anthropic_tokens(const Call& call) {
+  return count_anthropic_tokens(call.request, *call.backend->team(), call.writer);
+}
+
+Status ollama_chat(const Call& call) {
+  return answer_ollama(call.request, OllamaUse::kChat, *call.backend->team(), call.writer);
+}
+
+Status ollama_generate(const Call& call) {
+  return answer_ollama(call.request, OllamaUse::kGenerate, *call.backend->team(), call.writer);
+}
+
+Status ollama_tags(const Call& call) {
+  return answer_ollama_tags(*call.backend->team(), call.writer);
+}
+
+Status ollama_version(const Call& call) {
+  return answer_ollama_version(call.writer);
+}
+
 constexpr std::array kEndpoints = {
     Endpoint{"/health", "GET", ApiStyle::kOpenAi, Needs::kNothing, health},
     Endpoint{"/ready", "GET", ApiStyle::kOpenAi, Needs::kNothing, health},
@@ -88,6 +124,14 @@ constexpr std::array kEndpoints = {
     Endpoint{"/v1/status", "GET", ApiStyle::kOpenAi, Needs::kModel, status},
     Endpoint{"/v1/models", "GET", ApiStyle::kOpenAi, Needs::kModel, models},
     Endpoint{"/v1/chat/completions", "POST", ApiStyle::kOpenAi, Needs::kPlace, openai_chat},
+    Endpoint{"/v1/completions", "POST", ApiStyle::kOpenAi, Needs::kPlace, openai_completion},
+    Endpoint{"/v1/embeddings", "POST", ApiStyle::kOpenAi, Needs::kPlace, embeddings},
+    Endpoint{"/v1/messages", "POST", ApiStyle::kAnthropic, Needs::kPlace, anthropic},
+    Endpoint{"/v1/messages/count_tokens", "POST", ApiStyle::kAnthropic, Needs::kPlace, anthropic_tokens},
+    Endpoint{"/api/chat", "POST", ApiStyle::kOllama, Needs::kPlace, ollama_chat},
+    Endpoint{"/api/generate", "POST", ApiStyle::kOllama, Needs::kPlace, ollama_generate},
+    Endpoint{"/api/tags", "GET", ApiStyle::kOllama, Needs::kModel, ollama_tags},
+    Endpoint{"/api/version", "GET", ApiStyle::kOllama, Needs::kNothing, ollama_version},
 };
 
 /// Gives a place back.

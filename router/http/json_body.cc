@@ -65,6 +65,16 @@ std::string read_content(const json& content, const std::string& path, std::opti
   return text;
 }
 
+std::optional<float> read_float(Fields& fields, const char* name, double low, double high) {
+  if (!fields.has(name)) return std::nullopt;
+  return static_cast<float>(fields.number(name, low, high));
+}
+
+void refuse_unless(Fields& fields, const json& object, const char* name, const json& accepted) {
+  if (object.contains(name) && object.at(name) != accepted)
+    fields.fail(name, fmt::format("{}, the only one that is supported", accepted.dump()));
+}
+
 std::vector<std::string> read_texts(Fields& fields, const json& object, const char* name, size_t most) {
   const json& value = object.at(name);
   const std::string expected = fmt::format("a text or a list of 1 to {} texts, none empty", most);

@@ -21,6 +21,12 @@ Result<nlohmann::json> parse_json_object(std::string_view text);
 /// Nothing for null. Errors, kept in `error` if there is none yet: kInvalidArgument.
 std::string read_content(const nlohmann::json& content, const std::string& path, std::optional<Error>& error);
 
+/// None where the field is not there.
+std::optional<float> read_float(Fields& fields, const char* name, double low, double high);
+
+/// Reads a field that is accepted with this value alone, which is what is done anyway.
+void refuse_unless(Fields& fields, const nlohmann::json& object, const char* name, const nlohmann::json& accepted);
+
 /// A text, or a list of at most `most` texts; none may be empty.
 std::vector<std::string> read_texts(Fields& fields, const nlohmann::json& object, const char* name, size_t most);
 

@@ -15,11 +15,6 @@ constexpr uint32_t kMostAnswers = 8;
 constexpr size_t kMostStopStrings = 16;
 constexpr size_t kMostBiases = 1024;
 
-std::optional<float> read_float(Fields& fields, const char* name, double low, double high) {
-  if (!fields.has(name)) return std::nullopt;
-  return static_cast<float>(fields.number(name, low, high));
-}
-
 /// {"1234": -100}: by token.
 void read_logit_bias(Fields& fields, const json& body, AnswerOptions& answer) {
   const json& biases = body.at("logit_bias");
@@ -33,12 +28,6 @@ void read_logit_bias(Fields& fields, const json& body, AnswerOptions& answer) {
       return fields.fail("logit_bias", "numbers of tokens, each with a bias from -100 to 100");
     answer.logit_bias.emplace_back(token, value.get<float>());
   }
-}
-
-/// Anything but what is done anyway.
-void refuse_unless(Fields& fields, const json& body, const char* name, const json& accepted) {
-  if (body.contains(name) && body.at(name) != accepted)
-    fields.fail(name, fmt::format("{}, the only one that is supported", accepted.dump()));
 }
 
 void read_sain(Fields& fields, OpenAiCall& call) {

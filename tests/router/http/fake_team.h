@@ -50,6 +50,12 @@ class FakeTeam : public ChatTeam {
     return {};
   }
 
+  Result<size_t> count_tokens(SpecialistId member, const Conversation& conversation, std::string_view request,
+                              const AnswerOptions& options, std::stop_token) override {
+    return 1000 * index(member) + 100 * conversation.context.turns().size() + request.size() +
+           options.system_prompt.size();
+  }
+
   static constexpr SpecialistId kCoding{1};
 
   std::vector<std::string> pieces = {"Hel", "lo"};
@@ -67,7 +73,7 @@ class FakeTeam : public ChatTeam {
 /// Keeps what was sent.
 class RecordingWriter : public ResponseWriter {
  public:
-  void send(const HttpResponse& response) override { begin(response); }
+  void send(const HttpResponse& whole) override { begin(whole); }
   void begin(const HttpResponse& head) override {
     has_begun_ = true;
     response = head;
@@ -112,7 +118,11 @@ struct FakeApi {
   explicit FakeApi(ApiOptions options = {}) : api(std::move(options)) {
     api.open({.team = [this] { return team; },
               .status = [] { return std::string("{\"requests\":0}"); },
-              .metrics = [] { return std::string("sain_requests_total 0\n"); }});
+              .metrics = [] { return std::string("sain_requests_total 0\n"); },
+              .embed = [](const EmbeddingInput& input) -> Result<Embedding> {
+                return Embedding{{0.5f, -2}, input.index() == 0 ? 3 : std::get<1>(input).size()};
+              },
+              .encoder = "minilm"});
   }
 
   RecordingWriter ask(const HttpRequest& request) {

@@ -17,6 +17,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <semaphore>
 #include <set>
@@ -223,6 +224,7 @@ class HttpServer::State::Connection : public std::enable_shared_from_this<Connec
   void run();
 
   void finish() {
+    server_.end_request();
     ++n_requests_;  // ends watch()
     watch_timer_.cancel();
     const bool goes_on = !is_gone_ && is_kept_alive_;
@@ -233,7 +235,6 @@ class HttpServer::State::Connection : public std::enable_shared_from_this<Connec
     } else {
       say_farewell();
     }
-    server_.end_request();
   }
 
   /// Looks for the end of the client's side while a request is handled: at once, or where bytes of a next request come
@@ -417,7 +418,15 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const HttpServerOptions& o
   auto state = std::make_unique<State>(options, std::move(handler));
   SAIN_RETURN_IF_ERROR(state->listen());
   state->accept();
-  state->thread = std::thread([s = state.get()] { s->io.run(); });
+  state->thread = std::thread([s = state.get()] {
+    for (bool is_over = false; !is_over;) {
+      try {
+        s->io.run();
+        is_over = true;
+      } catch (const std::bad_alloc&) {  // costs a connection
+      }
+    }
+  });
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));
 }
 

@@ -9,6 +9,7 @@
 #include "router/http/ollama.h"
 #include "router/http/openai_chat.h"
 #include "router/http/openai_completions.h"
+#include "router/http/openai_responses.h"
 
 namespace sain::router {
 namespace {
@@ -89,6 +90,10 @@ Status openai_completion(const Call& call) {
   return answer_openai_completion(call.request, *call.backend->team(), call.writer);
 }
 
+Status openai_response(const Call& call) {
+  return answer_openai_response(call.request, *call.backend->team(), call.writer);
+}
+
 Status embeddings(const Call& call) {
   return answer_embeddings(call.request, *call.backend, call.writer);
 }
@@ -125,6 +130,7 @@ constexpr std::array kEndpoints = {
     Endpoint{"/v1/models", "GET", ApiStyle::kOpenAi, Needs::kModel, models},
     Endpoint{"/v1/chat/completions", "POST", ApiStyle::kOpenAi, Needs::kPlace, openai_chat},
     Endpoint{"/v1/completions", "POST", ApiStyle::kOpenAi, Needs::kPlace, openai_completion},
+    Endpoint{"/v1/responses", "POST", ApiStyle::kOpenAi, Needs::kPlace, openai_response},
     Endpoint{"/v1/embeddings", "POST", ApiStyle::kOpenAi, Needs::kPlace, embeddings},
     Endpoint{"/v1/messages", "POST", ApiStyle::kAnthropic, Needs::kPlace, anthropic},
     Endpoint{"/v1/messages/count_tokens", "POST", ApiStyle::kAnthropic, Needs::kPlace, anthropic_tokens},
@@ -199,7 +205,7 @@ void Api::answer(const HttpRequest& request, ResponseWriter& writer) {
     place.emplace(free_places_);
   }
   const Status answered = endpoint->answer({request, writer, backend.get()});
-  if (!answered) writer.send(error_response(api_error(answered.error()), style));
+  if (!answered && !writer.has_begun()) writer.send(error_response(api_error(answered.error()), style));
 }
 
 }  // namespace sain::router

@@ -12,6 +12,7 @@
 #include "router/http/ollama.h"
 #include "router/http/openai_chat.h"
 #include "router/http/openai_completions.h"
+#include "router/http/openai_responses.h"
 
 namespace {
 
@@ -46,7 +47,7 @@ bool is_read(const Result<Call>& call) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (size == 0) return 0;
   const std::string_view body(reinterpret_cast<const char*>(bytes) + 1, size - 1);
-  switch (bytes[0] % 7) {
+  switch (bytes[0] % 8) {
     case 0:
       if (const auto call = parse_openai_chat(body); is_read(call)) check(call->call);
       break;
@@ -67,6 +68,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
       break;
     case 5:
       if (const auto call = parse_ollama(body, OllamaUse::kGenerate); is_read(call)) check(call->call);
+      break;
+    case 6:
+      if (const auto call = parse_openai_response(body); is_read(call)) check(call->call);
       break;
     default:
       is_read(ApiKeys::parse(body, "keys"));

@@ -97,8 +97,8 @@ TEST_F(ServeCommand, RoutesAndAnswers) {
   const std::string stream = ask(post(kChat, chat("Hello, how are you?", {{"stream", true}}).dump()));
   std::string streamed;
   for (size_t at = 0; (at = stream.find("data: {", at)) != std::string::npos; ++at)
-    streamed += json::parse(stream.substr(at + 6, stream.find('\n', at) - at - 6))["choices"][0]["delta"].value(
-        "content", "");
+    streamed +=
+        json::parse(stream.substr(at + 6, stream.find('\n', at) - at - 6))["choices"][0]["delta"].value("content", "");
   EXPECT_EQ(streamed, content(talk));
 }
 
@@ -149,8 +149,8 @@ TEST_F(ServeCommand, SpeaksTheOtherApis) {
 TEST_F(ServeCommand, AClientThatLeavesStopsItsAnswer) {
   {
     HttpClient client(port_);
-    client.send(post(kChat, chat("Tell me a joke", {{"stream", true}, {"max_tokens", 400}, {"logit_bias", {{"2", -100}}}})
-                                .dump()));
+    client.send(post(
+        kChat, chat("Tell me a joke", {{"stream", true}, {"max_tokens", 400}, {"logit_bias", {{"2", -100}}}}).dump()));
     EXPECT_THAT(client.receive_until("\"content\""), HasSubstr("200 OK"));
   }
   json status;

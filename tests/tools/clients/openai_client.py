@@ -99,6 +99,31 @@ def logit_bias():
     assert text(first) != text(biased)
 
 
+def completions():
+    answer = client.completions.create(model="assistant", prompt="The capital of France is", temperature=0, max_tokens=4)
+    assert "Paris" in answer.choices[0].text, answer
+    chunks = client.completions.create(model="assistant", prompt="The capital of France is", temperature=0, max_tokens=4, stream=True)
+    assert "".join(chunk.choices[0].text for chunk in chunks) == answer.choices[0].text
+
+
+def responses():
+    answer = client.responses.create(model="assistant", input="Hello!", temperature=0, max_output_tokens=16)
+    assert answer.output_text and answer.usage.output_tokens <= 16
+    with client.responses.stream(model="assistant", input="Hello!", temperature=0, max_output_tokens=16) as stream:
+        text = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+    assert text == answer.output_text
+
+
+def embeddings():
+    parcel, delivery, tea = (
+        item.embedding
+        for item in client.embeddings.create(model="auto", input=["Where is my parcel?", "The delivery is late.", "I like tea."]).data
+    )
+    dot = lambda a, b: sum(x * y for x, y in zip(a, b))
+    assert abs(dot(parcel, parcel) - 1) < 1e-3
+    assert dot(parcel, delivery) > dot(parcel, tea)
+
+
 def routed():
     answer = chat(model="auto", messages=[{"role": "user", "content": "Write a Python function that adds two numbers."}])
     assert answer.model == "coding", answer.model
@@ -128,6 +153,9 @@ def cancel():
     assert time.monotonic() - start < 5
 
 
-for check in (models, plain, streaming, conversation, length, stop, seed, several, logprobs, logit_bias, routed, errors, cancel):
+for check in (
+    *(models, plain, streaming, conversation, length, stop, seed, several, logprobs, logit_bias),
+    *(completions, responses, embeddings, routed, errors, cancel),
+):
     check()
     print(f"{check.__name__}: passed")

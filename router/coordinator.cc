@@ -37,6 +37,7 @@ struct Coordinator::Request {
   std::stop_token stop;
   Clock::time_point start = Clock::now();
   RequestTimings timings = {};
+  size_t n_tokens = 0;                               // of all answers so far
   RequestCost cost = {};                             // of the step that is served, for whoever counts
   bool is_draft = false;                             // what the assistant says may give way to a specialist
   FallbackCause failure = FallbackCause::kNoAnswer;  // of the member that was tried last
@@ -117,7 +118,8 @@ Status Coordinator::handle(Conversation& conversation, std::string_view text, co
   conversation.priority = options.priority == Priority::kBackground ? engine::TurnPriority::kBackground
                                                                     : engine::TurnPriority::kInteractive;
   Request request{.conversation = conversation, .text = {}, .options = options, .sink = sink, .stop = std::move(stop)};
-  const RouteDecision whole = route(text, conversation, options.mode);
+  const RouteDecision whole = options.member ? decide_for(*options.member, text, registry_.snapshot())
+                                             : route(text, conversation, options.mode);
   const std::vector<RouteDecision> steps = plan(whole, request);
   request.timings.route_ms = request.cost.route_ms = ms_since(request.start);
   sink(RouteEvent{whole});
@@ -306,7 +308,7 @@ Result<Answer> Coordinator::answer(SpecialistId id, const ModelLease& lease, Req
   if (id != kAssistant) deadline.emplace(request.stop, options_.answer_timeout);
   TokenForwarder forwarder(id, request.sink, request.start, request.timings, deadline ? &*deadline : nullptr);
   request.failure = FallbackCause::kAnswerFailed;
-  const MemberRequest asked = {.text = request.text, .mode = request.options.mode};
+  const MemberRequest asked = {.text = request.text, .mode = request.options.mode, .answer = request.options.answer};
   if (request.is_draft) return draft(lease, asked, forwarder, request);
   const EventSink events = [&](const Event& event) {
     const auto* status = std::get_if<StatusEvent>(&event);
@@ -366,6 +368,7 @@ void Coordinator::record(const Outcome& outcome, Request& request) {
   const Answer& answer = outcome.answer;
   request.timings.prefill_tokens += answer.timings.prefill_tokens;
   request.timings.decode_tokens += answer.timings.decode_tokens;
+  request.n_tokens += answer.n_tokens;
   const bool is_cancelled = answer.finish_reason == engine::FinishReason::kCancelled;
   count([&](Metrics& m) { ++(is_cancelled ? m.n_cancelled : m.n_answers[index(outcome.by)]); });
   RequestCost cost = std::exchange(request.cost, {});
@@ -386,7 +389,7 @@ void Coordinator::finish(const Outcome& last, Request& request) {
   request.timings.total_ms = ms_since(request.start);
   count([&](Metrics& m) { m.add(request.timings); });
   request.sink(DoneEvent{last.by, !registry_.member(last.by).cloud, last.answer.finish_reason,
-                         last.answer.n_dropped_turns, last.answer.context, request.timings});
+                         last.answer.n_dropped_turns, last.answer.context, request.timings, request.n_tokens});
   look_ahead(request.conversation);
 }
 

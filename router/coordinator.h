@@ -14,6 +14,7 @@
 
 #include "engine/session.h"
 #include "formats/result.h"
+#include "router/answer_options.h"
 #include "router/conversation.h"
 #include "router/events.h"
 #include "router/metrics.h"
@@ -31,6 +32,7 @@ struct Answer {
   size_t n_dropped_turns = 0;
   ContextUse context = {};
   engine::Timings timings = {};
+  size_t n_tokens = 0;  // that were generated, those of a thought and the one that ends it all included
 };
 
 /// What a member is asked, and how.
@@ -38,6 +40,7 @@ struct MemberRequest {
   std::string_view text;
   Mode mode = Mode::kAuto;                    // kSlow: who can may think first
   std::optional<uint32_t> top_logprobs = {};  // for TokenSink::on_token(), as in engine::GenerateOptions
+  AnswerOptions answer = {};
 };
 
 /// What a Coordinator works with; tests put their own here. Called by several threads at once.
@@ -73,6 +76,8 @@ struct CoordinatorOptions {
 struct RequestOptions {
   Mode mode = Mode::kAuto;
   Priority priority = Priority::kInteractive;
+  std::optional<SpecialistId> member = {};  // who answers, whatever the text says; none: whom it is routed to
+  AnswerOptions answer = {};
 };
 
 /// Thread-safe: several conversations at once, each one of one thread at a time. Registry, residency and transitions

@@ -94,6 +94,7 @@ struct DoneEvent {
   size_t n_dropped_turns = 0;  // old turns that had no room in the context
   ContextUse context;
   RequestTimings timings;
+  size_t n_tokens = 0;  // that were generated; see Answer
 };
 
 /// There is no answer: the assistant failed too. The last event, in place of DoneEvent.

@@ -113,4 +113,16 @@ Result<std::vector<float>> FeatureExtractor::extract(std::string_view text) {
   return features;
 }
 
+Result<Embedding> FeatureExtractor::embed(std::string_view text) {
+  if (!encoder_) return make_error(ErrorCode::kUnsupported, "there is no encoder");
+  return embed(encoder_->tokens(text));
+}
+
+Result<Embedding> FeatureExtractor::embed(std::span<const formats::Token> tokens) {
+  if (!encoder_) return make_error(ErrorCode::kUnsupported, "there is no encoder");
+  const std::lock_guard lock(mutex_);
+  SAIN_ASSIGN_OR_RETURN(std::vector<float> values, encoder_->embed(tokens));
+  return Embedding{std::move(values), tokens.size()};
+}
+
 }  // namespace sain::router

@@ -5,6 +5,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -40,6 +41,12 @@ using HiddenState = std::function<Result<std::vector<float>>(std::string_view te
 Result<HiddenState> hidden_state_of(const engine::Model& assistant, engine::ThreadPool& pool, uint32_t layer,
                                     const engine::SessionOptions& options);
 
+/// A text as a point, of unit length.
+struct Embedding {
+  std::vector<float> values;
+  size_t n_tokens = 0;  // that were read
+};
+
 /// Thread-safe: those who share an encoder take turns.
 class FeatureExtractor {
  public:
@@ -48,10 +55,19 @@ class FeatureExtractor {
 
   const std::vector<FeatureView>& views() const { return views_; }
   uint32_t n_features() const;
+  bool has_encoder() const { return encoder_.has_value(); }
+
+  /// What there is without an encoder. Errors: those of `hidden`.
+  Result<std::vector<float>> hidden_state(std::string_view text) const { return hidden_(text); }
 
   /// All views, one after the other. Of a long text its beginning and its end count: what is asked for stands there.
   /// Errors: those of `hidden`; kInvalidArgument (no tokens).
   Result<std::vector<float>> extract(std::string_view text);
+
+  /// The encoder's embedding, of as much of the text as it can read. Errors: kUnsupported (there is no encoder);
+  /// kInvalidArgument (no tokens, too many, one that is none of its vocabulary).
+  Result<Embedding> embed(std::string_view text);
+  Result<Embedding> embed(std::span<const formats::Token> tokens);
 
   uint64_t bytes() const { return encoder_ ? encoder_->weights_bytes() : 0; }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <ctime>
+#include <functional>
 
 #include "formats/utf8.h"
 #include "router/prompt.h"
@@ -25,9 +26,23 @@ engine::SessionOptions fitted(engine::SessionOptions options, const engine::Mode
   return options;
 }
 
-CountTokens counter(const engine::Model& model, std::time_t now, Thinking thinking) {
-  return [&model, now, thinking](std::span<const Message> messages) -> Result<size_t> {
-    SAIN_ASSIGN_OR_RETURN(const std::vector<Token> tokens, render_prompt(model, messages, now, thinking));
+/// The prompt of what is asked.
+using Render = std::function<Result<std::vector<Token>>(std::span<const Message> messages)>;
+
+Render renderer(const engine::Model& model, const AnswerOptions& options, std::time_t now, Thinking thinking) {
+  if (options.is_raw)
+    return [&model](std::span<const Message> messages) -> Result<std::vector<Token>> {
+      const formats::Tokenizer& tokenizer = model.tokenizer();
+      return with_bos(tokenizer, tokenizer.encode(messages.back().content, formats::SpecialTokens::kAsText));
+    };
+  return [&model, now, thinking](std::span<const Message> messages) {
+    return render_prompt(model, messages, now, thinking);
+  };
+}
+
+CountTokens counter(const Render& render) {
+  return [&render](std::span<const Message> messages) -> Result<size_t> {
+    SAIN_ASSIGN_OR_RETURN(const std::vector<Token> tokens, render(messages));
     return tokens.size();
   };
 }
@@ -76,6 +91,28 @@ class ThoughtSink : public engine::TokenSink {
  private:
   SpecialistId by_;
   const EventSink& events_;
+};
+
+/// Tells whoever asked of each token, in the model's own words.
+class TokenReporter : public engine::TokenSink {
+ public:
+  TokenReporter(const formats::Tokenizer& tokenizer, const AnswerOptions& options, engine::TokenSink& next)
+      : tokenizer_(tokenizer), options_(options), next_(next) {}
+  void on_text(std::string_view text) override { next_.on_text(text); }
+  void on_token(const engine::ChosenToken& token) override {
+    next_.on_token(token);
+    if (!options_.on_token) return;
+    AnsweredToken told{piece(token.token), token.logprob, {}};
+    for (const engine::TokenLogprob& other : token.top) told.top.push_back({piece(other.token), other.logprob});
+    options_.on_token(told);
+  }
+
+ private:
+  std::string piece(Token token) const { return tokenizer_.piece(token, formats::SpecialTokens::kParse); }
+
+  const formats::Tokenizer& tokenizer_;
+  const AnswerOptions& options_;
+  engine::TokenSink& next_;
 };
 
 /// Of a thought and the answer after it.
@@ -155,7 +192,8 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
                                    engine::TokenSink& sink) const {
   const auto start = std::chrono::steady_clock::now();
   ContextManager& context = conversation.context;
-  const MemberConfig& member = registry_->member(id);
+  const MemberConfig& registered = registry_->member(id);
+  const MemberConfig member = with(registered, asked.answer);
   const engine::SessionOptions options = fitted(options_, model);
   const bool is_stream = policy_ == ConversationPolicy::kStream;
   const bool is_own_stream = is_stream && id == kAssistant;
@@ -165,15 +203,17 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   const uint32_t thought_tokens =
       is_own_stream ? 0 : thinking_tokens(member, model, asked.mode, options.context_length);
   const Thinking thinking = thought_tokens > 0 ? Thinking::kFirst : Thinking::kNone;
-  const engine::GenerateOptions generate = {.max_tokens = is_stream ? member.max_tokens : answer_tokens,
-                                            .stop_strings = stop_strings(model, member.stop_strings),
-                                            .sampler = member.sampling,
-                                            .top_logprobs = asked.top_logprobs,
-                                            .priority = conversation.priority};
+  const Render render = renderer(model, asked.answer, now, thinking);
+  const engine::GenerateOptions generate = {
+      .max_tokens = is_stream || asked.answer.max_tokens ? member.max_tokens : answer_tokens,
+      .stop_strings = asked.answer.is_raw ? member.stop_strings : stop_strings(model, member.stop_strings),
+      .sampler = member.sampling,
+      .top_logprobs = asked.answer.top_logprobs ? asked.answer.top_logprobs : asked.top_logprobs,
+      .priority = conversation.priority};
 
   const FitOptions fit = {.policy = policy_,
                           .budget = options.context_length - answer_tokens - thought_tokens,
-                          .count_tokens = counter(model, now, thinking),
+                          .count_tokens = counter(render),
                           .summarise = [&](std::span<const Turn> turns) -> Result<std::string> {
                             events(StatusEvent{StatusEvent::Kind::kSummarising, kAssistant, 0, {}});
                             SAIN_ASSIGN_OR_RETURN(engine::Session session, this->session(*assistant_));
@@ -183,19 +223,19 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   std::vector<Token> prompt;
   if (is_own_stream && conversation.stream) {
     SAIN_ASSIGN_OR_RETURN(window, context.build(member.system_prompt, asked.text, SIZE_MAX, fit.count_tokens));
-    SAIN_ASSIGN_OR_RETURN(prompt, render_prompt(model, window.messages, now, thinking));
+    SAIN_ASSIGN_OR_RETURN(prompt, render(window.messages));
   }
   // A stream that goes on takes what is new, however long the conversation; anything else takes what fits.
   if (prompt.empty() || !conversation.stream->continues(prompt)) {
     auto fits = context.fit(member.system_prompt, asked.text, fit);
     if (!fits && fits.error().code == ErrorCode::kResourceExhausted)
-      return make_error(ErrorCode::kResourceExhausted, "{} (context_length {}, less {} for the answer)",
+      return make_error(ErrorCode::kInvalidArgument, "{} (context_length {}, less {} for the answer)",
                         fits.error().message, options.context_length, answer_tokens);
     if (!fits) return std::move(fits).error();
     window = *std::move(fits);
     // The assistant's stream begins with what is left, and the next request must continue it.
     if (is_own_stream) context.drop(window.n_dropped_turns);
-    SAIN_ASSIGN_OR_RETURN(prompt, render_prompt(model, window.messages, now, thinking));
+    SAIN_ASSIGN_OR_RETURN(prompt, render(window.messages));
   }
 
   std::optional<engine::Session> own;
@@ -203,11 +243,12 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   if (!session) {
     SAIN_ASSIGN_OR_RETURN(session, this->session(member, model));
   }
-  SAIN_RETURN_IF_ERROR(keep_beginning(*session, member, now, prompt, stop));
+  SAIN_RETURN_IF_ERROR(keep_beginning(*session, registered, now, prompt, stop));
   const uint64_t n_known = session->resume(prompt);
   events(HandoffEvent{id, context.turns().size() - window.n_dropped_turns, prompt.size(), n_known,
                       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count()});
-  AnswerFilter filter(sink, thinking);
+  TokenReporter reporter(model.tokenizer(), asked.answer, sink);
+  AnswerFilter filter(reporter, thinking);
   ThoughtEnd thought = {{prompt.begin() + static_cast<std::ptrdiff_t>(n_known), prompt.end()}, {}};
   if (thinking == Thinking::kFirst) {
     ThoughtSink thoughts(id, events);
@@ -230,7 +271,17 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
                 generation->finish_reason,
                 window.n_dropped_turns,
                 {session->history().size(), session->context_length()},
-                sum(thought.timings, generation->timings)};
+                sum(thought.timings, generation->timings),
+                thought.n_tokens + generation->tokens.size()};
+}
+
+Result<size_t> ModelRunner::count_tokens(SpecialistId id, const engine::Model& model, const ContextManager& context,
+                                         const MemberRequest& asked) const {
+  const MemberConfig member = with(registry_->member(id), asked.answer);
+  const Render render = renderer(model, asked.answer, std::time(nullptr), Thinking::kNone);
+  SAIN_ASSIGN_OR_RETURN(const ContextWindow window,
+                        context.build(member.system_prompt, asked.text, SIZE_MAX, counter(render)));
+  return window.n_tokens;
 }
 
 void ModelRunner::settle(Conversation& conversation, std::stop_token stop) const {

@@ -40,6 +40,10 @@ class ModelRunner {
   /// assistant's next prompt will begin with. A stop request leaves the conversation as it was.
   void settle(Conversation& conversation, std::stop_token stop) const;
 
+  /// Tokens of the prompt that answer() would read. Errors: those of render_prompt().
+  Result<size_t> count_tokens(SpecialistId id, const engine::Model& model, const ContextManager& context,
+                              const MemberRequest& asked) const;
+
   /// A sentence or two of the assistant to a user who waits for specialist `id`. Nothing where it cannot be.
   void talk(SpecialistId id, std::string_view request, std::stop_token stop, engine::TokenSink& sink) const;
 

@@ -84,6 +84,16 @@ Mention split_mention(std::string_view text) {
   return {trimmed.substr(1, end - 1), trim_front(rest)};
 }
 
+RouteDecision decide_for(SpecialistId member, std::string_view text, const RegistrySnapshot& registry) {
+  return {.target = member,
+          .cause = RouteCause::kExplicit,
+          .confidence = 1,
+          .margin = 1,
+          .probabilities = {},
+          .request = std::string(text),
+          .reason = fmt::format("@{} was asked for", registry.names[index(member)])};
+}
+
 RouteDecision decide(const RouteRequest& request, const RegistrySnapshot& registry, const RoutePolicy& policy) {
   RouteDecision decision;
   decision.request = std::string(request.text);
@@ -93,12 +103,9 @@ RouteDecision decide(const RouteRequest& request, const RegistrySnapshot& regist
   std::string unknown_name;
   if (!mention.name.empty()) {
     if (const auto id = registry.find(mention.name); id && !mention.rest.empty()) {
-      decision.target = *id;
-      decision.cause = RouteCause::kExplicit;
-      decision.confidence = decision.margin = 1;
-      decision.request = std::string(mention.rest);
-      decision.reason = fmt::format("@{} was asked for", registry.names[index(*id)]);
-      return decision;
+      RouteDecision explicit_one = decide_for(*id, mention.rest, registry);
+      explicit_one.probabilities = std::move(decision.probabilities);
+      return explicit_one;
     } else if (!id) {
       unknown_name =
           fmt::format("; @{} names nobody (there is @{})", mention.name, fmt::join(registry.present_names(), ", @"));

@@ -70,4 +70,7 @@ Mention split_mention(std::string_view text);
 /// probable: "and in Rust?". An @word that names nobody is part of the text ("@media in CSS"), and the reason says so.
 RouteDecision decide(const RouteRequest& request, const RegistrySnapshot& registry, const RoutePolicy& policy);
 
+/// A member that was asked for otherwise than by the text, which stays as it is.
+RouteDecision decide_for(SpecialistId member, std::string_view text, const RegistrySnapshot& registry);
+
 }  // namespace sain::router

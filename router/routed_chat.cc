@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <cmath>
 #include <condition_variable>
 #include <system_error>
 
@@ -243,6 +244,20 @@ Status RoutedChat::prepare(const TrainingObserver& observer, std::stop_token sto
 void RoutedChat::forget(Conversation& conversation) {
   conversation.reset();
   team()->runner().forget();
+}
+
+Result<Embedding> RoutedChat::embed(std::string_view text) {
+  if (resources_->features->has_encoder()) return resources_->features->embed(text);
+  SAIN_ASSIGN_OR_RETURN(std::vector<float> values, resources_->features->hidden_state(text));
+  double squares = 0;
+  for (const float value : values) squares += double{value} * double{value};
+  for (float& value : values) value = static_cast<float>(value / std::sqrt(squares));
+  const formats::Tokenizer& tokenizer = assistant_.model().tokenizer();
+  return Embedding{std::move(values), tokenizer.encode(text, formats::SpecialTokens::kAsText).size()};
+}
+
+Result<Embedding> RoutedChat::embed(std::span<const engine::Token> tokens) {
+  return resources_->features->embed(tokens);
 }
 
 }  // namespace sain::router

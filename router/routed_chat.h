@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include "engine/thread_pool.h"
 #include "engine/tuning.h"
 #include "router/config.h"
+#include "router/features.h"
 #include "router/monitoring/serving_metrics.h"
 #include "router/packages/store.h"
 #include "router/residency.h"
@@ -47,6 +49,7 @@ class RoutedChat {
   /// Who answers now. Whoever holds it may go on with it when others take over.
   std::shared_ptr<Team> team() const;
   Residency& residency() { return *residency_; }
+  const Config& config() const { return config_; }  // without packages
 
   /// If other packages are active than before, trains the router for them and lets their team take over; requests that
   /// are being answered end with the models they have. True if it did. Errors: those of training, and the team stays.
@@ -59,6 +62,10 @@ class RoutedChat {
   /// Keeps the beginnings of all members' prompts in snapshots, for which each is loaded once. One that cannot be is
   /// only told to the observer. Errors: kCancelled.
   Status prepare(const TrainingObserver& observer, std::stop_token stop);
+
+  /// See FeatureExtractor::embed(). Without an encoder texts are embedded by the assistant's hidden state.
+  Result<Embedding> embed(std::string_view text);
+  Result<Embedding> embed(std::span<const engine::Token> tokens);
 
   /// Forgets a conversation, and all that was computed of any.
   void forget(Conversation& conversation);

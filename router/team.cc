@@ -47,7 +47,7 @@ CoordinatorParts Team::parts(ServingMetrics& serving) const {
   parts.answer = [this](SpecialistId id, const ModelLease& lease, Conversation& conversation,
                         const MemberRequest& request, std::stop_token stop, const EventSink& events,
                         engine::TokenSink& sink) {
-    if (registry_.member(id).cloud) return cloud_->answer(id, conversation, request.text, stop, events, sink);
+    if (registry_.member(id).cloud) return cloud_->answer(id, conversation, request, stop, events, sink);
     return runner_.answer(id, lease.model(), conversation, request, stop, events, sink);
   };
   parts.vote = [this](std::string_view request, std::span<const SpecialistId> members) {

@@ -50,8 +50,9 @@ Result<ThoughtEnd> think(engine::Session& session, std::span<const Token> tokens
   const bool is_closed =
       thought.finish_reason == engine::FinishReason::kStop && !tokenizer.is_end_of_generation(thought.tokens.back());
   // The token that ends a generation is no part of the session yet.
-  if (is_closed) return ThoughtEnd{{thought.tokens.back()}, thought.timings};
-  return ThoughtEnd{tokenizer.encode("\n</think>\n\n", formats::SpecialTokens::kParse), thought.timings};
+  if (is_closed) return ThoughtEnd{{thought.tokens.back()}, thought.timings, thought.tokens.size()};
+  return ThoughtEnd{tokenizer.encode("\n</think>\n\n", formats::SpecialTokens::kParse), thought.timings,
+                    thought.tokens.size()};
 }
 
 void AnswerFilter::on_text(std::string_view text) {

@@ -31,6 +31,7 @@ std::string_view thought_suffix(const engine::Model& model, std::string_view end
 struct ThoughtEnd {
   std::vector<engine::Token> tokens;
   engine::Timings timings;
+  size_t n_tokens = 0;  // that were generated
 };
 
 /// Appends `tokens`, whose end has opened a thought, and lets the model think into `sink`, without the closing tag, as

@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   sain::tools::add_make_model_command(app, exit_code);
   sain::tools::add_run_command(app, exit_code);
   sain::tools::add_chat_command(app, exit_code);
+  sain::tools::add_serve_command(app, exit_code);
   sain::tools::add_route_command(app, exit_code);
   sain::tools::add_specialists_command(app, exit_code);
   sain::tools::add_replay_command(app, exit_code);

@@ -23,13 +23,13 @@ Result<std::unique_ptr<CloudRunner>> CloudRunner::open(const Registry& registry,
       new CloudRunner(registry, privacy, context_length, std::move(log), std::move(name_vote)));
 }
 
-Result<Answer> CloudRunner::answer(SpecialistId id, const Conversation& conversation, std::string_view request,
+Result<Answer> CloudRunner::answer(SpecialistId id, const Conversation& conversation, const MemberRequest& asked,
                                    std::stop_token stop, const EventSink& events, engine::TokenSink& sink) {
   const auto start = std::chrono::steady_clock::now();
   const auto ms = [&start] {
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   };
-  const MemberConfig& member = registry_.member(id);
+  const MemberConfig member = with(registry_.member(id), asked.answer);
   const CloudConfig& cloud = *member.cloud;
   const uint32_t answer_tokens = std::min(member.max_tokens, context_length_ / 2);
   const CountTokens count_tokens = [](std::span<const Message> messages) -> Result<size_t> {
@@ -39,7 +39,7 @@ Result<Answer> CloudRunner::answer(SpecialistId id, const Conversation& conversa
   };
   SAIN_ASSIGN_OR_RETURN(
       const ContextWindow window,
-      conversation.context.build(member.system_prompt, request, context_length_ - answer_tokens, count_tokens));
+      conversation.context.build(member.system_prompt, asked.text, context_length_ - answer_tokens, count_tokens));
   const CloudOptions options = {.url = cloud.url,
                                 .model = cloud.model,
                                 .key_variable = cloud.key_variable,
@@ -80,7 +80,8 @@ Result<Answer> CloudRunner::answer(SpecialistId id, const Conversation& conversa
   timings.prefill_ms = answer->first_token_ms;
   timings.decode_tokens = answer->completion_tokens;
   timings.decode_ms = ms() - answer->first_token_ms;
-  return Answer{std::move(answer->text), answer->finish_reason, window.n_dropped_turns, {}, timings};
+  return Answer{std::move(answer->text),  answer->finish_reason, window.n_dropped_turns, {}, timings,
+                answer->completion_tokens};
 }
 
 }  // namespace sain::router

@@ -27,7 +27,7 @@ class CloudRunner {
   /// none, or the level is off, and only after the audit log has it. Of a conversation that is too long the latest
   /// turns are sent, four bytes counted as a token. Errors: kUnsupported (personal data: it stays here), kIo (the audit
   /// log cannot be written), those of CloudClient::chat.
-  Result<Answer> answer(SpecialistId id, const Conversation& conversation, std::string_view request,
+  Result<Answer> answer(SpecialistId id, const Conversation& conversation, const MemberRequest& asked,
                         std::stop_token stop, const EventSink& events, engine::TokenSink& sink);
 
  private:

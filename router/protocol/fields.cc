@@ -52,13 +52,22 @@ double Fields::number(const char* name, double low, double high) {
   return low;
 }
 
-uint64_t Fields::count(const char* name, uint64_t most) {
-  const std::string expected = fmt::format("a whole number from 0 to {}", most);
+uint64_t Fields::count(const char* name, uint64_t most, uint64_t least) {
+  const std::string expected = fmt::format("a whole number from {} to {}", least, most);
   const json* value = find(name, expected);
-  if (value == nullptr) return 0;
-  if (value->is_number_unsigned() && value->get<uint64_t>() <= most) return value->get<uint64_t>();
+  if (value == nullptr) return least;
+  const uint64_t found = value->is_number_unsigned() ? value->get<uint64_t>() : 0;
+  if (value->is_number_unsigned() && found >= least && found <= most) return found;
   fail(name, expected);
-  return 0;
+  return least;
+}
+
+bool Fields::flag(const char* name) {
+  const json* value = find(name, "true or false");
+  if (value == nullptr) return false;
+  if (value->is_boolean()) return value->get<bool>();
+  fail(name, "true or false");
+  return false;
 }
 
 Fields Fields::object(const char* name) {

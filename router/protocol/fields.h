@@ -26,7 +26,8 @@ class Fields {
   std::string text(const char* name);
   std::string some_text(const char* name);                   // not empty
   double number(const char* name, double low, double high);  // both included
-  uint64_t count(const char* name, uint64_t most = UINT64_MAX);
+  uint64_t count(const char* name, uint64_t most = UINT64_MAX, uint64_t least = 0);
+  bool flag(const char* name);
   Fields object(const char* name);
   const nlohmann::json* array(const char* name);  // nullptr: there is none
 

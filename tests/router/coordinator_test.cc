@@ -12,6 +12,7 @@
 namespace sain::router {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -34,6 +35,17 @@ TEST(CoordinatorTest, ASpecialistIsAnnouncedLoadedAndUnloaded) {
   EXPECT_GT(rig.timings.first_token_ms, 0);
   EXPECT_LE(rig.timings.first_token_ms, rig.timings.total_ms);
   EXPECT_EQ(rig.coordinator.metrics().n_answers[1], 1u);
+}
+
+TEST(CoordinatorTest, WhoIsAskedForOtherwiseThanByTheTextAnswersTheWholeOfIt) {
+  Rig rig;
+  rig.options.member = kAssistant;
+  ASSERT_TRUE(rig.handle("@coding write code"));
+  EXPECT_THAT(rig.events, ElementsAre("route", "token 0 Hello", "token 0  you", "done 0 stop"));
+  EXPECT_EQ(rig.last_request, "@coding write code");
+  rig.options.member = SpecialistId{1};
+  ASSERT_TRUE(rig.handle("good morning"));
+  EXPECT_THAT(rig.events, Contains("done 1 stop"));
 }
 
 TEST(CoordinatorTest, SaysHowFullTheContextIs) {

@@ -248,6 +248,40 @@ TEST_F(ModelRunnerTest, CompactGoesOnBehindASummary) {
   EXPECT_LT(n_summaries_, 8u) << "one lasts for several requests";
 }
 
+TEST_F(ModelRunnerTest, ARequestSaysHowItIsAnswered) {
+  ModelRunner runner = this->runner(ConversationPolicy::kStop);
+  const auto answer = [&](const AnswerOptions& options) {
+    Conversation conversation;
+    TextSink sink;
+    auto result = runner.answer(
+        kAssistant, *model_, conversation, {.text = "abc", .answer = options}, {},
+        [this](const Event& event) { handoff_ = std::get<HandoffEvent>(event); }, sink);
+    EXPECT_TRUE(result) << result.error().message;
+    return result ? *std::move(result) : Answer();
+  };
+  const Answer own = answer({});
+  const size_t n_read = handoff_.n_tokens;
+  EXPECT_EQ(own.n_tokens, kMaxTokens);
+  EXPECT_EQ(*runner.count_tokens(kAssistant, *model_, {}, {.text = "abc"}), n_read);
+
+  std::string told;
+  const Answer shorter =
+      answer({.system_prompt = "Now.", .max_tokens = 3, .top_logprobs = 2, .on_token = [&](const AnsweredToken& token) {
+                told += token.text;
+                EXPECT_EQ(token.top.size(), 2u);
+                EXPECT_LE(token.logprob, token.top[0].logprob);
+              }});
+  EXPECT_EQ(shorter.n_tokens, 3u);
+  EXPECT_EQ(shorter.finish_reason, engine::FinishReason::kLength);
+  EXPECT_EQ(told, shorter.text);
+  EXPECT_GT(handoff_.n_tokens, n_read);
+  EXPECT_EQ(*runner.count_tokens(kAssistant, *model_, {}, {.text = "abc", .answer = {.system_prompt = "Now."}}),
+            handoff_.n_tokens);
+
+  answer({.is_raw = true, .max_tokens = 1});
+  EXPECT_LE(handoff_.n_tokens, 1 + std::string_view("abc").size()) << "no template";
+}
+
 TEST_F(ModelRunnerTest, StopRefusesAndLosesNothing) {
   ModelRunner runner = this->runner(ConversationPolicy::kStop);
   Conversation conversation;
@@ -256,7 +290,7 @@ TEST_F(ModelRunnerTest, StopRefusesAndLosesNothing) {
     const auto answer = ask(runner, conversation, request_number(i));
     if (answer) continue;
     EXPECT_GE(i, 3);
-    EXPECT_EQ(answer.error().code, ErrorCode::kResourceExhausted);
+    EXPECT_EQ(answer.error().code, ErrorCode::kInvalidArgument);
     EXPECT_THAT(answer.error().message,
                 HasSubstr("there is room for 452 (context_length 512, less 60 for the answer)"));
     EXPECT_EQ(context.turns().size(), static_cast<size_t>(i));

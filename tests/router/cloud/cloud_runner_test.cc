@@ -45,7 +45,7 @@ class CloudRunnerTest : public ::testing::Test {
     auto runner = CloudRunner::open(*registry_, {.level = level}, 4096, folder_.path());
     EXPECT_TRUE(runner) << runner.error().message;
     return (*runner)->answer(
-        kCloud, conversation_, request, {}, [](const Event&) {}, sink_);
+        kCloud, conversation_, {.text = request}, {}, [](const Event&) {}, sink_);
   }
 
   std::string audit() const { return sain::testing::read_whole_file(folder_ / "audit.jsonl"); }
@@ -101,7 +101,7 @@ TEST_F(CloudRunnerTest, TheAssistantMaySayWhatIsAName) {
                                     });
     ASSERT_TRUE(runner) << runner.error().message;
     const auto answer = (*runner)->answer(
-        kCloud, conversation_, "Where does Fatima Okonjo live?", {}, [](const Event&) {}, sink_);
+        kCloud, conversation_, {.text = "Where does Fatima Okonjo live?"}, {}, [](const Event&) {}, sink_);
     EXPECT_NE(static_cast<bool>(answer), is_asked);
     EXPECT_EQ(asked_about, is_asked ? "Fatima Okonjo" : "");
     EXPECT_EQ(server_.received().empty(), is_asked);
@@ -114,7 +114,7 @@ TEST_F(CloudRunnerTest, WithoutItsLogNothingIsSent) {
   std::filesystem::remove_all(folder_ / "log");
   std::ofstream(folder_ / "log") << "in the way";
   EXPECT_FALSE((*runner)->answer(
-      kCloud, conversation_, "Why is the sky blue?", {}, [](const Event&) {}, sink_));
+      kCloud, conversation_, {.text = "Why is the sky blue?"}, {}, [](const Event&) {}, sink_));
   EXPECT_EQ(server_.received(), "");
 }
 

@@ -1,0 +1,161 @@
+#include "router/http/chat_call.h"
+
+#include <cmath>
+#include <random>
+#include <utility>
+
+namespace sain::router {
+namespace {
+
+constexpr std::string_view kBetween = "\n\n";
+
+void append(std::string& text, std::string_view more) {
+  if (!text.empty() && !more.empty()) text += kBetween;
+  text += more;
+}
+
+/// Follows the events of one call.
+class Run {
+ public:
+  explicit Run(const ChatListener& listener) : listener_(listener) {}
+
+  void on_event(const Event& event) {
+    if (const auto* token = std::get_if<TokenEvent>(&event)) return say(token->by, token->text);
+    if (const auto* step = std::get_if<StepEvent>(&event)) begin_step(step->index);
+    if (const auto* handoff = std::get_if<HandoffEvent>(&event)) step_prompt_tokens_ = handoff->n_tokens;
+    if (std::holds_alternative<FallbackEvent>(event)) take_back();
+    if (const auto* done = std::get_if<DoneEvent>(&event)) finish(*done);
+    if (listener_.on_event) listener_.on_event(event);
+  }
+  void on_token(const AnsweredToken& token) { tokens_.push_back(token); }
+
+  std::stop_token is_void() const { return void_.get_token(); }
+  ChatEnd take_end() { return std::move(end_); }
+
+ private:
+  void say(SpecialistId by, std::string_view text) {
+    end_.text += text;
+    end_.tokens.insert(end_.tokens.end(), tokens_.begin(), tokens_.end());
+    if (listener_.on_text && !void_.stop_requested()) listener_.on_text(by, text, std::exchange(tokens_, {}));
+    tokens_.clear();
+  }
+
+  void begin_step(size_t index) {
+    end_.prompt_tokens += std::exchange(step_prompt_tokens_, 0);
+    if (index > 0 && !end_.text.empty()) say(kAssistant, kBetween);
+    step_text_ = end_.text.size();
+    step_tokens_ = end_.tokens.size();
+  }
+
+  /// What this step has said is void.
+  void take_back() {
+    if (listener_.on_text && end_.text.size() > step_text_) void_.request_stop();
+    end_.text.resize(step_text_);
+    end_.tokens.resize(step_tokens_);
+    tokens_.clear();
+  }
+
+  void finish(const DoneEvent& done) {
+    if (!tokens_.empty()) say(done.by, {});
+    end_.by = done.by;
+    end_.is_local = done.is_local;
+    end_.finish_reason = done.finish_reason;
+    end_.prompt_tokens += step_prompt_tokens_;
+    end_.completion_tokens = done.n_tokens;
+    end_.timings = done.timings;
+  }
+
+  const ChatListener& listener_;
+  ChatEnd end_;
+  std::vector<AnsweredToken> tokens_;  // since the last text
+  size_t step_text_ = 0, step_tokens_ = 0, step_prompt_tokens_ = 0;
+  std::stop_source void_;
+};
+
+}  // namespace
+
+ChatCall nth_call(ChatCall call, uint32_t i) {
+  std::optional<uint64_t>& seed = call.options.answer.seed;
+  if (!seed) seed = std::random_device()();
+  *seed += i;
+  return call;
+}
+
+void MessageList::add(std::string_view role, std::string text, const std::string& path) {
+  if (error_) return;
+  if (role == "system" || role == "developer") return append(system_, text);
+  if (role == "user") {
+    if (last_role_ != "user") turns_.emplace_back();
+    append(turns_.back().request, text);
+  } else if (role == "assistant" && !turns_.empty()) {
+    append(turns_.back().answer, text);
+  } else if (role == "assistant") {
+    error_ = make_error(ErrorCode::kInvalidArgument, "{}.role: expected user before the first assistant", path);
+  } else {
+    error_ = make_error(ErrorCode::kInvalidArgument, "{}.role: expected system, developer, user or assistant", path);
+  }
+  last_role_ = role;
+}
+
+Status MessageList::finish(ChatCall& call) {
+  if (error_) return *error_;
+  if (last_role_ != "user")
+    return make_error(ErrorCode::kInvalidArgument, "messages: expected the last one to be the user's");
+  if (turns_.back().request.find_first_not_of(" \t\r\n") == std::string::npos)
+    return make_error(ErrorCode::kInvalidArgument, "messages: expected text in the user's last one");
+  call.request = std::move(turns_.back().request);
+  turns_.pop_back();
+  call.turns = std::move(turns_);
+  call.options.answer.system_prompt = std::move(system_);
+  return {};
+}
+
+Result<std::optional<SpecialistId>> find_member(std::string_view model, const RegistrySnapshot& members) {
+  if (model == "auto") return std::optional<SpecialistId>();
+  const auto id = members.find(model);
+  if (!id || members.is_gone(*id))
+    return make_error(ErrorCode::kNotFound, "model: there is no \"{}\" (GET /v1/models lists them)", model);
+  return id;
+}
+
+Result<ChatEnd> run_call(ChatTeam& team, const ChatCall& call, const ChatListener& listener, std::stop_token stop) {
+  RequestOptions options = call.options;
+  SAIN_ASSIGN_OR_RETURN(options.member, find_member(call.model, team.members()));
+  Run run(listener);
+  if (options.answer.top_logprobs)
+    options.answer.on_token = [&run](const AnsweredToken& token) { run.on_token(token); };
+  Conversation conversation;
+  for (const Turn& turn : call.turns) conversation.context.record(turn);
+  std::stop_source stops;
+  const std::stop_callback outer(stop, [&stops] { stops.request_stop(); });
+  const std::stop_callback inner(run.is_void(), [&stops] { stops.request_stop(); });
+  const Status status = team.handle(
+      conversation, call.request, options, [&run](const Event& event) { run.on_event(event); }, stops.get_token());
+  if (run.is_void().stop_requested())
+    return make_error(ErrorCode::kIo, "the specialist failed in the middle of its answer");
+  if (!status && status.error().code == ErrorCode::kNotFound)
+    return make_error(ErrorCode::kInternal, "{}", status.error().message);
+  if (!status) return status.error();
+  return run.take_end();
+}
+
+std::string_view finish_word(engine::FinishReason reason) {
+  const bool is_cut = reason == engine::FinishReason::kLength || reason == engine::FinishReason::kContext;
+  return is_cut ? "length" : "stop";
+}
+
+std::string progress_line(const Event& event, const RegistrySnapshot& members) {
+  const auto name = [&members](SpecialistId id) { return members.names[index(id)]; };
+  if (const auto* route = std::get_if<RouteEvent>(&event))
+    return fmt::format("routed to {}: {}", name(route->decision.target), route->decision.reason);
+  if (const auto* fallback = std::get_if<FallbackEvent>(&event))
+    return fmt::format("{} answers instead of {}", name(fallback->to), name(fallback->from));
+  const auto* status = std::get_if<StatusEvent>(&event);
+  if (status == nullptr) return {};
+  if (status->kind == StatusEvent::Kind::kLoading)
+    return fmt::format("loading {}, {:.0f} %", name(status->member), 10 * std::floor(10 * status->fraction));
+  if (status->kind == StatusEvent::Kind::kReady) return fmt::format("{} is ready", name(status->member));
+  return {};
+}
+
+}  // namespace sain::router

@@ -1,0 +1,13 @@
+// The names by which clients may ask, as OpenAI lists models: GET /v1/models.
+#pragma once
+
+#include "formats/result.h"
+#include "router/http/chat_backend.h"
+#include "router/http/http_message.h"
+
+namespace sain::router {
+
+/// "auto", the assistant, each specialist.
+Status answer_models(const ChatTeam& team, ResponseWriter& writer);
+
+}  // namespace sain::router

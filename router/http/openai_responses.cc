@@ -1,0 +1,202 @@
+#include "router/http/openai_responses.h"
+
+#include <ctime>
+#include <limits>
+#include <utility>
+
+#include "router/http/api_error.h"
+#include "router/http/json_body.h"
+#include "router/http/sse_writer.h"
+#include "router/privacy/audit_log.h"
+#include "router/protocol/message.h"
+
+namespace sain::router {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+/// The objects that answers are made of.
+class ResponseObjects {
+ public:
+  explicit ResponseObjects(const RegistrySnapshot& members) : members_(members) {}
+
+  static ordered_json part(std::string_view text) {
+    return {{"type", "output_text"}, {"text", text}, {"annotations", ordered_json::array()}};
+  }
+
+  ordered_json item(std::string_view status, ordered_json content) const {
+    return {{"type", "message"},
+            {"id", item_id_},
+            {"status", status},
+            {"role", "assistant"},
+            {"content", std::move(content)}};
+  }
+
+  ordered_json response(SpecialistId by, std::string_view status, ordered_json output) const {
+    return {{"id", id_},
+            {"object", "response"},
+            {"created_at", created_},
+            {"status", status},
+            {"error", nullptr},
+            {"incomplete_details", nullptr},
+            {"model", members_.names[index(by)]},
+            {"output", std::move(output)},
+            {"parallel_tool_calls", false},
+            {"tool_choice", "none"},
+            {"tools", ordered_json::array()},
+            {"usage", nullptr}};
+  }
+
+  ordered_json complete(const ChatEnd& end) const {
+    const bool is_cut = finish_word(end.finish_reason) == "length";
+    const char* status = is_cut ? "incomplete" : "completed";
+    ordered_json whole =
+        response(end.by, status, ordered_json::array({item(status, ordered_json::array({part(end.text)}))}));
+    if (is_cut) whole["incomplete_details"] = {{"reason", "max_output_tokens"}};
+    whole["usage"] = {{"input_tokens", end.prompt_tokens},
+                      {"input_tokens_details", {{"cached_tokens", 0}}},
+                      {"output_tokens", end.completion_tokens},
+                      {"output_tokens_details", {{"reasoning_tokens", 0}}},
+                      {"total_tokens", end.prompt_tokens + end.completion_tokens}};
+    return whole;
+  }
+
+  const std::string& item_id() const { return item_id_; }
+
+ private:
+  const RegistrySnapshot& members_;
+  std::string id_ = "resp_" + make_opaque_id(), item_id_ = "msg_" + make_opaque_id();
+  std::time_t created_ = std::time(nullptr);
+};
+
+class ResponseStream {
+ public:
+  ResponseStream(const RegistrySnapshot& members, ResponseWriter& writer)
+      : members_(members), objects_(members), sse_(writer) {}
+
+  ChatListener listener() {
+    return {.on_text = [this](SpecialistId by, std::string_view text, const auto&) { say(by, text); },
+            .on_event =
+                [this](const Event& event) {
+                  sse_.comment(progress_line(event, members_));
+                  if (std::holds_alternative<HandoffEvent>(event)) sse_.open();
+                }};
+  }
+
+  bool is_open() const { return sse_.is_open(); }
+  void fail(const Error& error) {
+    send("error", {{"code", "server_error"}, {"message", error.message}, {"param", nullptr}});
+  }
+
+  void finish(const ChatEnd& end) {
+    begin(end.by);
+    ordered_json whole = objects_.complete(end);
+    send_text("response.output_text.done", {{"text", end.text}});
+    send_text("response.content_part.done", {{"part", ResponseObjects::part(end.text)}});
+    send("response.output_item.done", {{"output_index", 0}, {"item", whole["output"][0]}});
+    const std::string kind = "response." + whole["status"].get<std::string>();
+    send(kind, {{"response", std::move(whole)}});
+  }
+
+ private:
+  void begin(SpecialistId by) {
+    if (std::exchange(has_begun_, true)) return;
+    const ordered_json none = ordered_json::array();
+    for (const char* kind : {"response.created", "response.in_progress"})
+      send(kind, {{"response", objects_.response(by, "in_progress", none)}});
+    send("response.output_item.added", {{"output_index", 0}, {"item", objects_.item("in_progress", none)}});
+    send_text("response.content_part.added", {{"part", ResponseObjects::part({})}});
+  }
+
+  void say(SpecialistId by, std::string_view text) {
+    begin(by);
+    if (!text.empty()) send_text("response.output_text.delta", {{"delta", text}});
+  }
+
+  void send_text(std::string_view kind, const ordered_json& fields) {
+    ordered_json all = {{"item_id", objects_.item_id()}, {"output_index", 0}, {"content_index", 0}};
+    all.update(fields);
+    send(kind, all);
+  }
+
+  void send(std::string_view kind, const ordered_json& fields) {
+    ordered_json all = {{"type", kind}, {"sequence_number", n_sent_++}};
+    all.update(fields);
+    sse_.event(kind, all);
+  }
+
+  const RegistrySnapshot& members_;
+  ResponseObjects objects_;
+  SseWriter sse_;
+  uint64_t n_sent_ = 0;
+  bool has_begun_ = false;
+};
+
+/// A text, or a list of messages.
+void read_input(Fields& fields, const json& body, ChatCall& call, std::optional<Error>& error) {
+  MessageList list;
+  if (fields.has("instructions")) list.add("system", fields.text("instructions"), "instructions");
+  const json input = fields.has("input") ? body.at("input") : json();
+  if (input.is_string()) {
+    list.add("user", input.get<std::string>(), "input");
+  } else if (!input.is_array()) {
+    fields.fail("input", "a text or a list of messages");
+  }
+  for (size_t i = 0; input.is_array() && i < input.size(); ++i) {
+    const std::string path = fmt::format("input[{}]", i);
+    Fields parts(input[i], path, error);
+    if (parts.has("type") && parts.text("type") != "message") parts.fail("type", "message");
+    const std::string role = parts.text("role");
+    if (!parts.has("content")) parts.fail("content", "a text or a list of parts");
+    if (!error) list.add(role, read_content(input[i].at("content"), path + ".content", error), path);
+  }
+  if (error) return;
+  if (const Status complete = list.finish(call); !complete) error = complete.error();
+}
+
+}  // namespace
+
+Result<ResponsesCall> parse_openai_response(std::string_view text) {
+  SAIN_ASSIGN_OR_RETURN(const json body, parse_json_object(text));
+  ResponsesCall asked;
+  AnswerOptions& answer = asked.call.options.answer;
+  std::optional<Error> error;
+  Fields fields(body, "", error);
+  if (fields.has("model")) asked.call.model = fields.some_text("model");
+  read_input(fields, body, asked.call, error);
+  if (fields.has("stream")) asked.is_stream = fields.flag("stream");
+  if (fields.has("max_output_tokens"))
+    answer.max_tokens =
+        static_cast<uint32_t>(fields.count("max_output_tokens", std::numeric_limits<uint32_t>::max(), 1));
+  answer.temperature = read_float(fields, "temperature", 0, 2);
+  answer.top_p = read_float(fields, "top_p", 0, 1);
+  refuse_unless(fields, body, "tools", json::array());
+  refuse_unless(fields, body, "background", false);
+  refuse_unless(fields, body, "text", {{"format", {{"type", "text"}}}});
+  for (const char* name : {"previous_response_id", "conversation"})  // nothing is kept
+    if (fields.has(name)) fields.fail(name, "the whole conversation in input");
+  if (error) return *std::move(error);
+  return asked;
+}
+
+Status answer_openai_response(const HttpRequest& request, ChatTeam& team, ResponseWriter& writer) {
+  SAIN_ASSIGN_OR_RETURN(const ResponsesCall asked, parse_openai_response(request.body));
+  const ChatCall call = nth_call(asked.call, 0);
+  if (!asked.is_stream) {
+    SAIN_ASSIGN_OR_RETURN(const ChatEnd end, run_call(team, call, {}, writer.left()));
+    writer.send({.body = to_line(ResponseObjects(team.members()).complete(end)) + "\n"});
+    return {};
+  }
+  ResponseStream stream(team.members(), writer);
+  const auto end = run_call(team, call, stream.listener(), writer.left());
+  if (!end && !stream.is_open()) return end.error();
+  if (end) {
+    stream.finish(*end);
+  } else {
+    stream.fail(end.error());
+  }
+  return {};
+}
+
+}  // namespace sain::router

@@ -1,0 +1,131 @@
+// sain serve: the routed conversation for other programs, over HTTP.
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "router/http/api.h"
+#include "router/http/http_server.h"
+#include "router/monitoring/status_server.h"
+#include "tools/commands/commands.h"
+#include "tools/commands/exit_code.h"
+#include "tools/commands/routed.h"
+#include "tools/interrupt.h"
+#include "tools/terminal/safe_text.h"
+
+namespace sain::tools {
+namespace {
+
+struct Options {
+  RoutedOptions routed;
+  std::string host = "127.0.0.1";
+  uint16_t port = 8080;
+  std::vector<std::string> allowed_hosts, allowed_origins;
+  std::string api_key_file;  // empty: everybody may ask
+  unsigned max_running = 64;
+  unsigned grace_s = 10;
+};
+
+void say(std::string_view line) {
+  fmt::print(stderr, "sain: {}\n", safe_text(line));
+}
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+Result<router::ApiOptions> api_options(const Options& options) {
+  router::ApiOptions api = {.access = {.hosts = options.allowed_hosts, .origins = options.allowed_origins},
+                            .max_running = options.max_running};
+  // It may be called by the address that it listens on.
+  api.access.hosts.push_back(options.host.find(':') == std::string::npos ? options.host : "[" + options.host + "]");
+  if (!options.api_key_file.empty()) {
+    SAIN_ASSIGN_OR_RETURN(api.access.keys, router::ApiKeys::load(options.api_key_file));
+  } else if (!is_loopback(options.host)) {
+    say("everybody who reaches this machine may ask: --api-key-file says who may");
+  }
+  return api;
+}
+
+void wait_for(const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  never.wait(lock, stop, [] { return false; });
+}
+
+Result<int> serve(const Options& options) {
+  const Interrupt interrupt;
+  SAIN_ASSIGN_OR_RETURN(const router::ApiOptions access, api_options(options));
+  std::unique_ptr<router::RoutedChat> chat;  // outlives whoever asks it
+  router::Api api(access);
+  const router::HttpServerOptions http = {
+      .host = options.host, .port = options.port, .n_workers = options.max_running + 8};  // some for quick questions
+  SAIN_ASSIGN_OR_RETURN(const auto server, router::HttpServer::start(http, [&api](const auto& request, auto& writer) {
+                          api.handle(request, writer);
+                        }));
+  const bool is_ipv6 = options.host.find(':') != std::string::npos;
+  say(fmt::format("listening on http://{}:{}", is_ipv6 ? "[" + options.host + "]" : options.host, server->port()));
+  auto opened = open_routed_chat(options.routed, interrupt.token());
+  if (!opened && interrupt.token().stop_requested()) return kInterrupted;
+  SAIN_ASSIGN_OR_RETURN(chat, std::move(opened));
+  const router::ChatBackend backend = backend_of(*chat, "sain serve");
+  const auto status = router::StatusServer::start({.status = backend.status,
+                                                   .metrics = backend.metrics,
+                                                   .keep_up = [&] { chat->metrics().keep_up(); },
+                                                   .folder = router::status_folder()});
+  if (!status) say(fmt::format("`sain status` will not see this program: {}", status.error().message));
+  chat->watch_packages(say);
+  api.open(backend);
+  say("ready");
+  wait_for(interrupt.token());
+  say("shutting down");
+  server->stop(std::chrono::seconds(options.grace_s));
+  return kSuccess;
+}
+
+}  // namespace
+
+void add_serve_command(CLI::App& app, int& exit_code) {
+  const auto options = std::make_shared<Options>();
+  // A client sends its whole conversation: what does not fit is its own to shorten.
+  options->routed.policy = "stop";
+  CLI::App* command = app.add_subcommand("serve", "Answer other programs over HTTP, as OpenAI's API does");
+  add_routed_options(*command, options->routed);
+  command->add_option("--ctx", options->routed.context, "Context in tokens (default: what the configuration says)")
+      ->check(in_range(128u, 1u << 30))
+      ->type_name("N");
+  command->add_option("--host", options->host, "The address to listen on")->capture_default_str()->type_name("ADDRESS");
+  command->add_option("--port", options->port, "0: one that is free")->capture_default_str()->type_name("N");
+  command
+      ->add_option("--allow-host", options->allowed_hosts,
+                   "A name by which clients may call this server, beside localhost and its address; may be repeated")
+      ->type_name("NAME");
+  command
+      ->add_option("--allow-origin", options->allowed_origins,
+                   "Web pages that may ask, by their origin, like https://example.org; * for all; may be repeated")
+      ->type_name("ORIGIN");
+  command
+      ->add_option("--api-key-file", options->api_key_file,
+                   "Ask clients for a key: one of those in FILE, a line each (default: everybody may ask)")
+      ->type_name("FILE");
+  command->add_option("--max-running", options->max_running, "Answers at once; further requests are told to try again")
+      ->check(in_range(1u, 1024u))
+      ->capture_default_str()
+      ->type_name("N");
+  command->add_option("--grace", options->grace_s, "Seconds that running answers have to end after Ctrl-C or SIGTERM")
+      ->check(in_range(0u, 3600u))
+      ->capture_default_str()
+      ->type_name("N");
+  command->footer(
+      "Example:\n"
+      "  sain serve &\n"
+      "  curl localhost:8080/v1/chat/completions -d '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello!\"}]}'");
+  command->callback([options, &exit_code] {
+    const Result<int> result = serve(*options);
+    exit_code = result ? *result : fail("serve", result.error());
+  });
+}
+
+}  // namespace sain::tools

@@ -289,10 +289,11 @@ void ModelRunner::settle(Conversation& conversation, std::stop_token stop) const
   const MemberConfig& member = registry_->member(kAssistant);
   const uint32_t context_length = fitted(options_, *assistant_).context_length;
   const std::time_t now = std::time(nullptr);
+  const Render render = renderer(*assistant_, {}, now, Thinking::kNone);
   bool is_full = false;
   const FitOptions fit = {.policy = policy_,
                           .budget = (context_length - std::min(member.max_tokens, context_length / 2)) / 4 * 3,
-                          .count_tokens = counter(*assistant_, now, Thinking::kNone),
+                          .count_tokens = counter(render),
                           .summarise = [&](std::span<const Turn> turns) -> Result<std::string> {
                             is_full = true;
                             SAIN_ASSIGN_OR_RETURN(engine::Session session, this->session(*assistant_));

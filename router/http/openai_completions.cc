@@ -26,7 +26,7 @@ ordered_json logprobs_json(const std::vector<AnsweredToken>& tokens, size_t offs
     offsets.push_back(offset);
     offset += token.text.size();
     ordered_json top = ordered_json::object();
-    for (const auto& other : token.top) top[to_line(other.text)] = other.logprob;
+    for (const auto& other : token.top) top[other.text] = other.logprob;
     tops.push_back(std::move(top));
   }
   return {{"tokens", std::move(texts)},

@@ -126,7 +126,8 @@ TEST_F(ServeCommand, WhatARequestSaysCounts) {
 
   const json counted = ask_json("/v1/messages/count_tokens", chat("Tell me a joke", {{"system", "Be brief."}}));
   json system = chat("Tell me a joke", fields);
-  system["messages"].insert(system["messages"].begin(), {{"role", "system"}, {"content", "Be brief."}});
+  const json instruction = {{"role", "system"}, {"content", "Be brief."}};
+  system["messages"].insert(system["messages"].begin(), instruction);
   EXPECT_EQ(ask_json(kChat, system)["usage"]["prompt_tokens"], counted["input_tokens"]);
 
   const std::string too_long = ask(post(kChat, chat(std::string(9000, 'a')).dump()));

@@ -26,7 +26,7 @@ ordered_json logprobs_json(const std::vector<AnsweredToken>& tokens, size_t offs
     offsets.push_back(offset);
     offset += token.text.size();
     ordered_json top = ordered_json::object();
-    for (const auto& other : token.top) top[to_line(other.text)] = other.logprob;
+    for (const auto& other : token.top) top[other.text] = other.logprob;
     tops.push_back(std::move(top));
   }
   return {{"tokens", std::move(texts)},
@@ -57,7 +57,8 @@ class Completion {
         finish_choice(*end);
         ends.push_back(*std::move(end));
       }
-      for (const auto& [name, n] : openai_usage(ends).items()) usage_[name] = usage_.value(name, 0) + n.get<int64_t>();
+      const ordered_json usage = openai_usage(ends);
+      for (const auto& [name, n] : usage.items()) usage_[name] = usage_.value(name, uint64_t{0}) + n.get<uint64_t>();
     }
     return call.is_stream ? finish_stream() : finish_whole();
   }

@@ -24,6 +24,7 @@ HttpRequest with_headers(HttpRequest request, std::vector<std::pair<std::string,
   return request;
 }
 
+// R23.
 TEST(Api, SaysWhetherItCouldAnswer) {
   Api api({});
   for (const char* path : {"/health", "/ready", "/metrics", "/v1/status", "/v1/models"}) {

@@ -43,7 +43,8 @@ class HttpServerTest : public ::testing::Test {
     std::promise<void> has_left;
     const std::stop_callback on_left(writer.left(), [&] { has_left.set_value(); });
     has_left.get_future().wait();
-    n_left_.set_value(writer.write("more"));
+    may_end_.get_future().wait();
+    is_written_.set_value(writer.write("more"));
   }
 
   std::string ask(std::string_view bytes) {
@@ -52,8 +53,8 @@ class HttpServerTest : public ::testing::Test {
     return client.receive_response();
   }
 
-  std::promise<void> has_begun_;
-  std::promise<bool> n_left_;
+  std::promise<void> has_begun_, may_end_;
+  std::promise<bool> is_written_;
   std::unique_ptr<HttpServer> server_;
 };
 
@@ -128,7 +129,7 @@ TEST_F(HttpServerTest, WhatIsNoRequestIsRefused) {
 }
 
 TEST_F(HttpServerTest, SlowSendersAreNotWaitedForForever) {
-  start({.head_timeout = 200ms, .body_timeout = 200ms});
+  start({.head_timeout = 500ms, .body_timeout = 500ms});
   for (const char* beginning : {"GET / HT", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab"}) {
     HttpClient client(server_->port());
     client.send(beginning);
@@ -148,14 +149,16 @@ TEST_F(HttpServerTest, AFaultOfAHandlerIsAnError) {
 TEST_F(HttpServerTest, AClientThatLeavesIsNoticed) {
   for (const bool has_sent_more : {false, true}) {
     has_begun_ = {};
-    n_left_ = {};
+    is_written_ = {};
+    may_end_ = {};
+    may_end_.set_value();
     start();
     {
       HttpClient client(server_->port());
       client.send(get("/endless") + (has_sent_more ? get("/next") : ""));
       has_begun_.get_future().wait();
     }
-    EXPECT_FALSE(n_left_.get_future().get()) << has_sent_more;
+    EXPECT_FALSE(is_written_.get_future().get()) << has_sent_more;
   }
 }
 
@@ -178,12 +181,13 @@ TEST_F(HttpServerTest, StopLetsWhatRunsEnd) {
   idle.receive_response();
   running.send(get("/endless"));
   has_begun_.get_future().wait();
-  std::thread stopping([&] { server_->stop(300ms); });
+  std::thread stopping([&] { server_->stop(0ms); });
   // From the moment on that a stop has begun new requests are refused.
   std::string late;
   while (idle.send(get("/late")) && (late = idle.receive_response()).starts_with("HTTP/1.1 200")) {
   }
   EXPECT_THAT(late, AllOf(StartsWith("HTTP/1.1 503"), HasSubstr("Retry-After: "), HasSubstr("shutting down")));
+  may_end_.set_value();
   EXPECT_THAT(running.receive_response(), EndsWith("more\r\n0\r\n\r\n")) << "it may say how it ends";
   stopping.join();
   EXPECT_FALSE(HttpClient(port).is_connected());

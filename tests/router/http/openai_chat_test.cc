@@ -23,6 +23,7 @@ std::string body(const std::string& text, const json& fields = json::object()) {
   return body.dump();
 }
 
+// R27: an answer says who made it, and where.
 TEST(OpenAiChat, AnswersAsAWhole) {
   FakeApi api;
   const RecordingWriter writer = api.post(kPath, body("Hi"));

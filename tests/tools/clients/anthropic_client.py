@@ -10,6 +10,7 @@ import anthropic
 
 client = anthropic.Anthropic(base_url=sys.argv[1], api_key="unused-unused-unused", max_retries=0)
 HELLO = [{"role": "user", "content": "Hello! How are you?"}]
+GREEDY = {"extra_body": {"temperature": 0}}  # an argument only in older versions
 
 
 def message(**options):
@@ -24,8 +25,8 @@ def plain():
 
 
 def streaming():
-    whole = message(temperature=0).content[0].text
-    with client.messages.stream(model="assistant", messages=HELLO, max_tokens=16, temperature=0) as stream:
+    whole = message(**GREEDY).content[0].text
+    with client.messages.stream(model="assistant", messages=HELLO, max_tokens=16, **GREEDY) as stream:
         assert "".join(stream.text_stream) == whole
         final = stream.get_final_message()
     assert final.content[0].text == whole and final.usage.output_tokens > 0
@@ -37,13 +38,13 @@ def counting():
 
 
 def stop():
-    whole = message(temperature=0).content[0].text
+    whole = message(**GREEDY).content[0].text
     word = whole.split()[2]
-    assert message(temperature=0, stop_sequences=[word]).content[0].text == whole[: whole.index(word)]
+    assert message(**GREEDY, stop_sequences=[word]).content[0].text == whole[: whole.index(word)]
 
 
 def errors():
-    for options, kind in (({"model": "claude"}, anthropic.NotFoundError), ({"temperature": 5}, anthropic.BadRequestError)):
+    for options, kind in (({"model": "claude"}, anthropic.NotFoundError), ({"extra_body": {"temperature": 5}}, anthropic.BadRequestError)):
         try:
             message(**options)
             raise AssertionError(f"{options}: no error")

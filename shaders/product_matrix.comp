@@ -32,8 +32,8 @@ layout(std430, binding = 3) readonly buffer Bias { float bias[]; };
 layout(push_constant) uniform Parameters { ProductParameters p; };
 
 const uint kTileRows = 128, kTileTokens = 32 * kTokens;
-const uint kSteps = 4;           // of 16 columns
-const uint kStride = 2 * kSteps + 1;  // of a row of a tile, in uvec4; odd, so that rows begin in different banks
+const uint kSteps = 4;                // of 16 columns
+const uint kStride = 2 * kSteps + 1;  // of a row of a tile, in 8 f16; odd, so that rows begin in different banks
 shared uvec4 w_tile[kTileRows * kStride];
 shared uvec4 x_tile[kTileTokens * kStride];
 
@@ -50,32 +50,38 @@ void main() {
   const uint subgroup_row = gl_SubgroupID % 4 * 2, subgroup_token = gl_SubgroupID / 4 * kTokens;  // in matrices
 
   MATRIX(float, Accumulator) sums[2][kTokens];
-  for (uint r = 0; r < 2; ++r) {
-    for (uint t = 0; t < kTokens; ++t) sums[r][t] = MATRIX(float, Accumulator)(0.0);
+  [[unroll]] for (uint r = 0; r < 2; ++r) {
+    [[unroll]] for (uint t = 0; t < kTokens; ++t) sums[r][t] = MATRIX(float, Accumulator)(0.0);
   }
   // An invocation's tile: 4 rows of 8 columns.
   const uint quad = thread % 4, part = thread / 4 % 4, block_of_two = thread / 16 % 2, tile_group = thread / 32;
   const uint group = min(first_group + tile_group, n_groups - 1) * words;
 
+  const uint n_blocks = p.cols / 32;
   for (uint column = 0; column < p.cols; column += 16 * kSteps) {
+    // Beyond the last column there are zeros.
     const uint block = column / 32 + block_of_two;
-    if (block * 32 < p.cols) {
-      const Tile tile = load_tile(group, block, part, quad);
-      [[unroll]] for (uint r = 0; r < 4; ++r) {
-        w_tile[(tile_group * 16 + quad * 4 + r) * kStride + block_of_two * 4 + part] =
-            pack(tile.scale[r] * tile.low[r] + tile.offset[r], tile.scale[r] * tile.high[r] + tile.offset[r]);
-      }
-    }
-    [[unroll]] for (uint i = thread; i < kTileTokens * 2 * kSteps; i += 256) {
-      const uint token = i / (2 * kSteps), c = i % (2 * kSteps);
-      if (column + c * 8 < p.cols) x_tile[token * kStride + c] = x[((first_token + token) * p.x_stride + column) / 8 + c];
+    const float is_there = block < n_blocks ? 1 : 0;
+    Tile tile = load_tile(group, min(block, n_blocks - 1), part, quad);
+    tile.scale *= is_there;
+    tile.offset *= is_there;
+    uvec4 tokens[kTokens];
+    [[unroll]] for (uint i = 0; i < kTokens; ++i) {
+      const uint token = i * 32 + thread / 8, c = column / 8 + thread % 8;
+      tokens[i] = c < p.cols / 8 ? x[(first_token + token) * (p.x_stride / 8) + c] : uvec4(0);
     }
     barrier();
-    const uint n_steps = min(kSteps, (p.cols - column) / 16);
-    for (uint step = 0; step < n_steps; ++step) {
+    [[unroll]] for (uint r = 0; r < 4; ++r) {
+      w_tile[(tile_group * 16 + quad * 4 + r) * kStride + block_of_two * 4 + part] =
+          pack(tile.scale[r] * tile.low[r] + tile.offset[r], tile.scale[r] * tile.high[r] + tile.offset[r]);
+    }
+    [[unroll]] for (uint i = 0; i < kTokens; ++i) x_tile[(i * 32 + thread / 8) * kStride + thread % 8] = tokens[i];
+    barrier();
+    [[unroll]] for (uint step = 0; step < kSteps; ++step) {
       MATRIX(float16_t, A) w[2];
       [[unroll]] for (uint r = 0; r < 2; ++r) {
-        coopMatLoad(w[r], w_tile, (subgroup_row + r) * 16 * kStride + step * 2, kStride, gl_CooperativeMatrixLayoutRowMajor);
+        coopMatLoad(w[r], w_tile, (subgroup_row + r) * 16 * kStride + step * 2, kStride,
+                    gl_CooperativeMatrixLayoutRowMajor);
       }
       [[unroll]] for (uint t = 0; t < kTokens; ++t) {
         MATRIX(float16_t, B) b;
@@ -84,12 +90,11 @@ void main() {
         [[unroll]] for (uint r = 0; r < 2; ++r) sums[r][t] = coopMatMulAdd(w[r], b, sums[r][t]);
       }
     }
-    barrier();
   }
 
-  for (uint r = 0; r < (kResult == kGated ? 1 : 2); ++r) {
+  [[unroll]] for (uint r = 0; r < (kResult == kGated ? 1 : 2); ++r) {
     const uint g = first_group + subgroup_row + r;
-    if (g >= n_groups) break;
+    if (g >= n_groups) return;
     const uint row = (kResult == kGated ? g / 2 : g) * 16;
     [[unroll]] for (uint t = 0; t < kTokens; ++t) {
       const uint at = (first_token + (subgroup_token + t) * 16) * p.y_stride + p.y_offset + row;
@@ -102,15 +107,15 @@ void main() {
       if (kResult == kAdd || kResult == kActivate) {
         MATRIX(float, Accumulator) before;
         coopMatLoad(before, y, at, p.y_stride, gl_CooperativeMatrixLayoutColumnMajor);
-        for (uint i = 0; i < sum.length(); ++i) {
+        [[unroll]] for (uint i = 0; i < sum.length(); ++i) {
           sum[i] = kResult == kAdd ? sum[i] + before[i] : sum[i] * activate(before[i], kActivation);
         }
       }
       if (kResult == kGated) {
-        for (uint i = 0; i < sum.length(); ++i) sum[i] = activate(sum[i], kActivation) * sums[1][t][i];
+        [[unroll]] for (uint i = 0; i < sum.length(); ++i) sum[i] = activate(sum[i], kActivation) * sums[1][t][i];
       }
       if (kHalves) {
-        for (uint i = 0; i < sum.length(); ++i) sum[i] = clamp(sum[i], -65504, 65504);
+        [[unroll]] for (uint i = 0; i < sum.length(); ++i) sum[i] = clamp(sum[i], -65504, 65504);
         coopMatStore(MATRIX(float16_t, Accumulator)(sum), halves_of_y, at, p.y_stride, gl_CooperativeMatrixLayoutColumnMajor);
       } else {
         coopMatStore(sum, y, at, p.y_stride, gl_CooperativeMatrixLayoutColumnMajor);

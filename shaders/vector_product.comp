@@ -38,15 +38,32 @@ layout(push_constant) uniform Parameters { VectorProductParameters p; };
 spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6018, 6019], id = 4450)
 int dot_of_bytes(uint a, uint b, spirv_literal int packed_vector_format);
 
-vec4 multiply(Codes tile, uvec2 codes, float scale) {
+vec4 multiply(Codes tile, uvec2 x_codes, float scale) {
+  const int sum_of_x = dot_of_bytes(x_codes.x, 0x01010101u, 0) + dot_of_bytes(x_codes.y, 0x01010101u, 0);
+  // Sums are floats near 12582912 = 1.5 * 2^23 at first, of which the integer is the last bits: faster than conversions.
+  int base = 0x4b400000;
+#ifdef SAIN_ZERO
+  base -= SAIN_ZERO * sum_of_x;
+#endif
   vec4 sum;
-  for (uint r = 0; r < 4; ++r) sum[r] = float(dot_of_bytes(tile.low[r], codes.x, 0) + dot_of_bytes(tile.high[r], codes.y, 0));
-  const int sum_of_x = dot_of_bytes(codes.x, 0x01010101u, 0) + dot_of_bytes(codes.y, 0x01010101u, 0);
+  for (uint r = 0; r < 4; ++r) {
+    sum[r] = intBitsToFloat(base + dot_of_bytes(tile.low[r], x_codes.x, 0) + dot_of_bytes(tile.high[r], x_codes.y, 0)) - 12582912;
+  }
+#ifdef SAIN_ZERO
+  return scale * tile.scale * sum;
+#else
   return scale * (tile.scale * sum + tile.offset * float(sum_of_x));
+#endif
 }
 
 shared vec4 partial[gl_WorkGroupSize.x], partial_up[gl_WorkGroupSize.x];
 shared float partial_squares[gl_WorkGroupSize.x];
+
+/// Over a subgroup's invocations of the same quad.
+vec4 sum_of_quad(vec4 x) {
+  for (uint n = 4; n < gl_SubgroupSize; n *= 2) x += subgroupShuffleXor(x, n);
+  return x;
+}
 
 void main() {
   const uint thread = gl_LocalInvocationIndex;
@@ -54,7 +71,19 @@ void main() {
   const uint words = group_words(kColumns);
   const uint group = gl_WorkGroupID.x * words * (kResult == kGated ? 2 : 1);
   vec4 sum = vec4(0), up_sum = vec4(0);
+  // What is needed at the end is asked for now: whatever is waited for then is waited for twice.
+  const uint row = gl_WorkGroupID.x * kGroupRows + quad * 4, first_row = p.first_row + row;
+  vec4 before = vec4(0), next_weights = vec4(1);
   float squares = 0;
+  if (thread < 4) {
+    if (kResult == kAdd || kResult == kActivate) {
+      [[unroll]] for (uint r = 0; r < 4; ++r) before[r] = row + r < p.rows ? y[p.y_offset + row + r] : 0;
+    }
+    if (kWeighted) next_weights = next_weight[first_row / 4];
+  }
+  if (kNorm) {
+    for (uint i = thread; i < kColumns / kQuantizedBlock; i += gl_WorkGroupSize.x) squares += uintBitsToFloat(x[i * 3 + 2].y);
+  }
   // Several tiles at once: their loads are under way together. Beyond the last one it is that again, times 0.
   const uint n_blocks = kColumns / 32, step = gl_WorkGroupSize.x / 16;
   for (uint first = thread / 16; first < n_blocks; first += step * kTiles) {
@@ -74,14 +103,9 @@ void main() {
       if (kResult == kGated) up_sum += multiply(ups[i], codes[i], scales[i]);
     }
   }
-  if (kNorm) {
-    for (uint i = thread; i < kColumns / kQuantizedBlock; i += gl_WorkGroupSize.x) squares += uintBitsToFloat(x[i * 3 + 2].y);
-    squares = subgroupAdd(squares);
-  }
-  for (uint n = 4; n < gl_SubgroupSize; n *= 2) {
-    sum += subgroupShuffleXor(sum, n);
-    if (kResult == kGated) up_sum += subgroupShuffleXor(up_sum, n);
-  }
+  if (kNorm) squares = subgroupAdd(squares);
+  sum = sum_of_quad(sum);
+  if (kResult == kGated) up_sum = sum_of_quad(up_sum);
   if (gl_SubgroupInvocationID < 4) {
     const uint at = gl_SubgroupID * 4 + gl_SubgroupInvocationID;
     partial[at] = sum;
@@ -89,29 +113,33 @@ void main() {
     if (kNorm) partial_squares[at] = squares;
   }
   barrier();
-  if (thread >= 4) return;
-  for (uint i = 1; i < gl_NumSubgroups; ++i) {
-    sum += partial[i * 4 + thread];
-    if (kResult == kGated) up_sum += partial_up[i * 4 + thread];
-    if (kNorm) squares += partial_squares[i * 4];
+  if (gl_SubgroupID != 0) return;
+  sum = up_sum = vec4(0);
+  squares = 0;
+  for (uint i = thread; i < 4 * gl_NumSubgroups; i += gl_SubgroupSize) {
+    sum += partial[i];
+    if (kResult == kGated) up_sum += partial_up[i];
+    if (kNorm && i % 4 == 0) squares += partial_squares[i];
   }
+  sum = sum_of_quad(sum);
+  if (kResult == kGated) up_sum = sum_of_quad(up_sum);
+  if (kNorm) squares = subgroupAdd(squares);
+  if (thread >= 4) return;
 
   if (kNorm) {
     const float scale = inversesqrt(squares / float(kColumns) + p.epsilon);
     sum *= scale;
     up_sum *= scale;
   }
-  const uint row = gl_WorkGroupID.x * kGroupRows + thread * 4;
-  for (uint r = 0; r < 4 && row + r < p.rows; ++r) {
+  [[unroll]] for (uint r = 0; r < 4; ++r) {
+    if (row + r >= p.rows) break;
     const uint at = p.y_offset + row + r;
     if (kBias) sum[r] += bias[at];
-    if (kResult == kAdd) sum[r] += y[at];
+    if (kResult == kAdd) sum[r] += before[r];
     if (kResult == kGated) sum[r] = activate(sum[r], kActivation) * up_sum[r];
-    if (kResult == kActivate) sum[r] *= activate(y[at], kActivation);
+    if (kResult == kActivate) sum[r] *= activate(before[r], kActivation);
     sum[r] = soft_cap(sum[r], p.soft_cap);
     if (kResult != kGated || !kQuantize) y[at] = sum[r];
   }
-  if (!kQuantize) return;
-  const uint first_row = p.first_row + row;
-  store_quantized(first_row, sum, kWeighted ? sum * next_weight[first_row / 4] : sum);
+  if (kQuantize) store_quantized(first_row, sum, sum * next_weights);
 }

@@ -2,7 +2,7 @@
 //
 // A group's block is 32 columns of its 16 rows. It is read in tiles: 8 columns (8 part and on) of 4 rows (4 quad and
 // on), as a uvec4 holds 4 rows of 4 or 8 codes. Every type comes down to w = scale * code + offset; SAIN_QUANTIZED is
-// set where codes are integers.
+// set where codes are integers, and SAIN_ZERO is the code of 0 where there is one, so that offset = -SAIN_ZERO * scale.
 
 #define SAIN_F32 0
 #define SAIN_F16 1
@@ -16,6 +16,16 @@
 #define SAIN_Q6_K 14
 #define SAIN_QUANTIZED (SAIN_WEIGHTS != SAIN_F32 && SAIN_WEIGHTS != SAIN_F16)
 
+#if SAIN_WEIGHTS == SAIN_Q4_0
+#define SAIN_ZERO 8
+#elif SAIN_WEIGHTS == SAIN_Q5_0
+#define SAIN_ZERO 16
+#elif SAIN_WEIGHTS == SAIN_Q6_K
+#define SAIN_ZERO 32
+#elif SAIN_WEIGHTS == SAIN_Q8_0
+#define SAIN_ZERO 0
+#endif
+
 layout(std430, binding = 0) readonly buffer Weights { uvec4 weights[]; };
 layout(std430, binding = 0) readonly buffer WeightPairs { uvec2 weight_pairs[]; };  // the same
 
@@ -23,7 +33,10 @@ layout(std430, binding = 0) readonly buffer WeightPairs { uvec2 weight_pairs[]; 
 /// A tile in codes: a component a row, of signed bytes a column.
 struct Codes {
   uvec4 low, high;  // columns 0 to 3, and 4 to 7
-  vec4 scale, offset;
+  vec4 scale;
+#ifndef SAIN_ZERO
+  vec4 offset;
+#endif
 };
 #endif
 
@@ -91,7 +104,6 @@ Codes load_codes(uint group, uint block, uint part, uint quad) {
   const uint unit = group + block * 18;
   load_nibbles(tile, unit + 2 + part * 4 + quad);
   tile.scale = halves(unit, quad);
-  tile.offset = -8 * tile.scale;
 #elif SAIN_WEIGHTS == SAIN_Q4_1
   const uint unit = group + block * 20;
   load_nibbles(tile, unit + 4 + part * 4 + quad);
@@ -108,9 +120,7 @@ Codes load_codes(uint group, uint block, uint part, uint quad) {
   tile.low |= (bits & 0x01010101u) << 4;
   tile.high |= (bits >> 1 & 0x01010101u) << 4;
   tile.scale = halves(unit, quad);
-#if SAIN_WEIGHTS == SAIN_Q5_0
-  tile.offset = -16 * tile.scale;
-#else
+#if SAIN_WEIGHTS == SAIN_Q5_1
   tile.offset = halves(unit + 2, quad);
 #endif
 #elif SAIN_WEIGHTS == SAIN_Q8_0
@@ -118,7 +128,6 @@ Codes load_codes(uint group, uint block, uint part, uint quad) {
   tile.low = weights[unit + 2 + part * 8 + quad] ^ 0x80808080u;
   tile.high = weights[unit + 6 + part * 8 + quad] ^ 0x80808080u;
   tile.scale = halves(unit, quad);
-  tile.offset = vec4(0);
 #elif SAIN_WEIGHTS == SAIN_Q4_K || SAIN_WEIGHTS == SAIN_Q5_K
   const uint s = block % 8;
 #if SAIN_WEIGHTS == SAIN_Q4_K
@@ -141,7 +150,6 @@ Codes load_codes(uint group, uint block, uint part, uint quad) {
   tile.low |= (bits & 0x03030303u) << 4;
   tile.high |= (bits >> 2 & 0x03030303u) << 4;
   tile.scale = halves(unit, quad) * signed_bytes(weights[sub + part / 2][quad]);
-  tile.offset = -32 * tile.scale;
 #endif
   return tile;
 }
@@ -150,7 +158,11 @@ Tile load_tile(uint group, uint block, uint part, uint quad) {
   const Codes codes = load_codes(group, block, part, quad);
   Tile tile;
   tile.scale = codes.scale;
+#ifdef SAIN_ZERO
+  tile.offset = -SAIN_ZERO * codes.scale;
+#else
   tile.offset = codes.offset;
+#endif
   for (uint r = 0; r < 4; ++r) {
 #if SAIN_WEIGHTS == SAIN_Q8_0
     tile.low[r] = signed_bytes(codes.low[r]);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace sain::engine::vulkan {
 Result<CommandList> CommandList::create(Device& device, const Pipelines& pipelines) {
@@ -28,6 +29,7 @@ Status CommandList::begin() {
   auto info = typed<VkCommandBufferBeginInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO);
   info.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;
   SAIN_RETURN_IF_ERROR(device_->check(device_->api().BeginCommandBuffer(commands_, &info), "vkBeginCommandBuffer"));
+  has_transfers_ = true;
   barrier();  // after the run before
   return {};
 }
@@ -92,21 +94,36 @@ Result<VkDescriptorSet> CommandList::allocate_set() {
 
 void CommandList::copy(const Slice& from, const Slice& to) {
   SAIN_CHECK(from.bytes <= to.bytes);
+  start_transfer();
   const VkBufferCopy region = {from.offset, to.offset, from.bytes};
   device_->api().CmdCopyBuffer(commands_, from.buffer, to.buffer, 1, &region);
 }
 
 void CommandList::clear(const Slice& slice) {
+  start_transfer();
   device_->api().CmdFillBuffer(commands_, slice.buffer, slice.offset, slice.bytes, 0);
 }
 
 void CommandList::barrier() {
-  constexpr VkPipelineStageFlags kStages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+  // Only what is needed: a barrier is most of what a small dispatch costs.
+  VkPipelineStageFlags stages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
+  VkAccessFlags writes = VK_ACCESS_SHADER_WRITE_BIT, reads = VK_ACCESS_SHADER_READ_BIT;
+  if (std::exchange(has_transfers_, false)) {
+    stages |= VK_PIPELINE_STAGE_TRANSFER_BIT;
+    writes |= VK_ACCESS_TRANSFER_WRITE_BIT;
+    reads |= VK_ACCESS_TRANSFER_READ_BIT;
+  }
   auto memory = typed<VkMemoryBarrier>(VK_STRUCTURE_TYPE_MEMORY_BARRIER);
-  memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
-  memory.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT |
-                         VK_ACCESS_TRANSFER_WRITE_BIT;
-  device_->api().CmdPipelineBarrier(commands_, kStages, kStages, 0, 1, &memory, 0, nullptr, 0, nullptr);
+  memory.srcAccessMask = writes;
+  memory.dstAccessMask = reads | writes;
+  device_->api().CmdPipelineBarrier(commands_, stages, stages, 0, 1, &memory, 0, nullptr, 0, nullptr);
+}
+
+/// A transfer comes: what is before it is over first.
+void CommandList::start_transfer() {
+  if (std::exchange(has_transfers_, true)) return;
+  barrier();
+  has_transfers_ = true;
 }
 
 Status CommandList::finish() {

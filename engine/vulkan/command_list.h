@@ -39,10 +39,10 @@ class CommandList {
     return dispatch_bytes(pipeline, bindings, std::as_bytes(std::span(&parameters, 1)), grid);
   }
 
-  /// Copies from.bytes; `to` has as many at least.
+  /// Copies from.bytes, after all that is before it but other copies; `to` has as many at least.
   void copy(const Slice& from, const Slice& to);
 
-  /// Fills it with zeros; its bytes are a multiple of 4.
+  /// Fills it with zeros, as copy(); its bytes are a multiple of 4.
   void clear(const Slice& slice);
 
   /// What comes later sees what has been written so far by shaders and copies, and overwrites nothing that they still
@@ -72,6 +72,7 @@ class CommandList {
 
   CommandList(Device& device, const Pipelines& pipelines) : device_(&device), pipelines_(&pipelines) {}
   Status begin();
+  void start_transfer();
   Status dispatch_bytes(VkPipeline pipeline, std::span<const Slice> bindings, std::span<const std::byte> parameters,
                         Grid grid);
   Result<VkDescriptorSet> allocate_set();
@@ -82,7 +83,8 @@ class CommandList {
   VkCommandBuffer commands_ = VK_NULL_HANDLE;  // of pool_
   Handle<VkFence> fence_;
   std::vector<Handle<VkDescriptorPool>> descriptor_pools_;
-  uint32_t n_sets_ = 0;  // of the last one
+  uint32_t n_sets_ = 0;         // of the last one
+  bool has_transfers_ = false;  // since the last barrier
   Handle<VkQueryPool> times_;
   std::vector<std::string> timed_;  // names; times_ has one more
 };

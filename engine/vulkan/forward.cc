@@ -8,8 +8,7 @@ namespace {
 
 using shaders::DecodeState;
 
-/// Parts that a token's positions are divided into: a workgroup a KV head leaves most of a GPU idle.
-constexpr uint32_t kSplits = 32;
+constexpr uint32_t kSplits = 8;        // at most kMostSplits
 constexpr uint32_t kSplitsFrom = 512;  // slots; below, merging costs more than it gains
 
 constexpr uint32_t kSmallBatch = 64;
@@ -67,7 +66,8 @@ Status Forward::allocate() {
       {&x8_, quantized_bytes(config.d_model)},
       {&attended8_, quantized_bytes(config.q_dim())},
       {&gate8_, quantized_bytes(config.d_ff)},
-      {&parts_, uint64_t{kSplits} * config.n_heads * (config.head_dim + 2) * kFloat},
+      {&parts_, uint64_t{kMostSplits} * config.n_heads * (config.head_dim + 2) * kFloat},
+      {&counts_, config.n_heads * sizeof(uint32_t)},
       {&pairs_, Operators::argmax_bytes()},
   };
   if (can_matrix()) {
@@ -91,6 +91,7 @@ Status Forward::allocate() {
   SAIN_ASSIGN_OR_RETURN(logits_out_, to_host_.allocate(logits_.bytes));
   SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
   for (const Slice& cache : caches_) list.clear(cache);  // so that weights of 0 make 0 of whatever is there
+  list.clear(counts_);
   SAIN_RETURN_IF_ERROR(list.finish());
   return list.run();
 }

@@ -27,6 +27,8 @@ struct ForwardOptions {
 class Forward {
  public:
   static constexpr uint32_t kMaxBatch = 512;
+  /// Parts that a token's positions are divided into: a workgroup a KV head leaves most of a GPU idle.
+  static constexpr uint32_t kMostSplits = 32;
 
   /// Errors: kResourceExhausted (no room on the device), kUnsupported (a cache too large for one shader's buffer).
   static Result<std::unique_ptr<Forward>> create(Device& device, Pipelines& pipelines, const DeviceWeights& weights,
@@ -103,7 +105,7 @@ class Forward {
   Slice logits_;                     // (vocab_size)
   Slice x8_, attended8_, gate8_;     // one token's x times the next norm's weight, and the others, in 8 bits
   Slice x16_, attended16_, gate16_;  // (batch_, ...), f16: only with can_matrix()
-  Slice parts_, pairs_;              // scratch of attention and argmax
+  Slice parts_, counts_, pairs_;     // scratch of attention and argmax
   std::vector<Slice> caches_;        // of each layer
   Arena to_device_, to_host_;
   Slice tokens_in_, state_in_;                    // mapped

@@ -41,14 +41,12 @@ Status Forward::record_int8_attention(CommandList& list, uint32_t layer) {
   }
   list.barrier();
   Attention attention = attention_of(layer, 1);
-  if (attention.n_splits > 1) attention.quantized = attended8_;
+  attention.n_splits = kMostSplits;
+  attention.quantized = attended8_;
+  attention.counts = counts_;
   SAIN_RETURN_IF_ERROR(operators_.rope(list, attention));
   list.barrier();
-  SAIN_RETURN_IF_ERROR(operators_.attention(list, attention));
-  if (attention.n_splits == 1) {
-    list.barrier();
-    SAIN_RETURN_IF_ERROR(operators_.quantize(list, attended_, config.q_dim(), {}, attended8_));
-  }
+  SAIN_RETURN_IF_ERROR(operators_.attention_int8(list, attention));
   list.barrier();
   return record_int8_residual(list, {.w = &w.attention_output, .x = attended8_, .bias = w.attention_output_bias},
                               w.post_attention_norm, w.ffn_norm);

@@ -71,7 +71,7 @@ Status Operators::product(CommandList& list, const Product& args) {
 Status Operators::product_matrix(CommandList& list, const Product& args, bool has_halves) {
   const DeviceMatrix& w = *args.w;
   constexpr uint32_t kSize = 256, kRows = 128;  // of a workgroup
-  constexpr uint32_t kManyGroups = 256;         // enough for the largest GPUs: better have more reuse than more groups
+  constexpr uint32_t kManyGroups = 96;          // enough for large GPUs: rather more reuse than more of them
   const uint32_t interleaved = args.result == Product::Result::kGated ? 2 : 1;
   for (const DeviceMatrix::Piece& piece : w.pieces) {
     const uint32_t row_groups = divide_up(piece.n_rows * interleaved, kRows);
@@ -101,8 +101,10 @@ Status Operators::halve(CommandList& list, const Slice& x, uint32_t n, const Sli
 
 Status Operators::vector_product(CommandList& list, const VectorProduct& args) {
   const DeviceMatrix& w = *args.w;
-  const uint32_t size = workgroup(uint64_t{w.cols} / 2);
   for (const DeviceMatrix::Piece& piece : w.pieces) {
+    const uint32_t n_groups = divide_up(piece.n_rows, shaders::kGroupRows);
+    // Where few workgroups have to keep all of a GPU busy, they are large.
+    const uint32_t size = workgroup(uint64_t{w.cols} / 2, n_groups >= kManyVectorGroups ? 256 : 512);
     const shaders::VectorProductParameters parameters = {.rows = piece.n_rows,
                                                          .first_row = piece.first_row,
                                                          .y_offset = args.y_offset + piece.first_row,
@@ -115,7 +117,7 @@ Status Operators::vector_product(CommandList& list, const VectorProduct& args) {
                   args.next_weight ? 1u : 0u},
                  {piece.slice, args.x, args.y ? args.y : args.next, args.bias ? args.bias : args.x,
                   args.next_weight ? args.next_weight : args.x, args.next ? args.next : args.y},
-                 parameters, {divide_up(piece.n_rows, shaders::kGroupRows)}));
+                 parameters, {n_groups}));
   }
   return {};
 }
@@ -175,18 +177,13 @@ Status Operators::attention(CommandList& list, const Attention& args) {
   uint32_t heads = std::min(group, kMostHeads);
   while (group % heads != 0 || !fits(heads)) --heads;
   const Slice& out = args.n_splits == 1 ? args.out : args.parts;
-  if (device_->capabilities().subgroups && args.n_splits > 1 && p.n_tokens == 1) {
-    SAIN_RETURN_IF_ERROR(attention_of_token(list, args));
-  } else {
-    SAIN_RETURN_IF_ERROR(
-        dispatch(list, "attention", {size, args.head_dim, heads, args.n_splits, p.n_sinks != 0 ? 1u : 0u},
-                 {args.state, args.q, args.cache, out}, p, {p.n_heads / heads, p.n_tokens, args.n_splits}));
-  }
+  SAIN_RETURN_IF_ERROR(
+      dispatch(list, "attention", {size, args.head_dim, heads, args.n_splits, p.n_sinks != 0 ? 1u : 0u},
+               {args.state, args.q, args.cache, out}, p, {p.n_heads / heads, p.n_tokens, args.n_splits}));
   if (args.n_splits == 1) return {};
   list.barrier();
-  return dispatch(list, args.quantized ? "attention_merge_int8" : "attention_merge",
-                  {workgroup(64), args.head_dim, args.n_splits},
-                  {args.parts, args.quantized ? args.quantized : args.out}, p, {p.n_heads, p.n_tokens});
+  return dispatch(list, "attention_merge", {workgroup(64), args.head_dim, args.n_splits}, {args.parts, args.out}, p,
+                  {p.n_heads, p.n_tokens});
 }
 
 Status Operators::attention_matrix(CommandList& list, const Attention& args) {
@@ -196,19 +193,23 @@ Status Operators::attention_matrix(CommandList& list, const Attention& args) {
                   {p.n_heads, divide_up(p.n_tokens, kTokens)});
 }
 
-/// As many heads a workgroup as share what is read of the cache, and fit.
-Status Operators::attention_of_token(CommandList& list, const Attention& args) {
+Status Operators::attention_int8(CommandList& list, const Attention& args) {
   const shaders::AttentionParameters& p = args.parameters;
   const uint32_t row = padded_head(args.head_dim), group = p.n_heads / p.n_kv_heads, sets = p.n_sinks != 0 ? 2 : 1;
   const uint32_t lanes = std::min(std::bit_ceil(row / 8), std::bit_floor(device_->capabilities().subgroup_size));
-  const uint32_t size = workgroup(std::max(128u, 2 * lanes));
+  uint32_t size = workgroup(kAttentionSize);
+  constexpr uint32_t kMostHeads = 8, kShared = 16 << 10;
   const auto fits = [&](uint32_t heads) {
-    return 4 * (heads * (row * sets + size + 3) + row * size / lanes) <= (16 << 10);
+    return 4 * (heads * (row * sets + size + 3) + row * size / lanes + 2 * args.n_splits + 1) <= kShared;
   };
-  uint32_t heads = std::min(group, 8u);
+  while (!fits(1) && size > row / 4) size /= 2;
+  // Heads that share what is read of the cache are worth their longer way only where that is much.
+  constexpr uint32_t kManySlots = 8192;
+  uint32_t heads = p.n_slots > kManySlots ? std::min(group, kMostHeads) : 1;
   while (heads > 1 && (group % heads != 0 || !fits(heads))) --heads;
-  return dispatch(list, "attention_token", {size, args.head_dim, heads, args.n_splits, p.n_sinks != 0 ? 1u : 0u, lanes},
-                  {args.state, args.q, args.cache, args.parts}, p, {p.n_heads / heads, 1, args.n_splits});
+  return dispatch(list, "attention_int8", {size, args.head_dim, heads, args.n_splits, p.n_sinks != 0 ? 1u : 0u, lanes},
+                  {args.state, args.q, args.cache, args.parts, args.counts, args.quantized}, p,
+                  {p.n_heads / heads, 1, args.n_splits});
 }
 
 Status Operators::argmax(CommandList& list, const Slice& values, uint32_t n, uint32_t n_tokens, const Slice& pairs,
@@ -231,9 +232,9 @@ Status Operators::dispatch(CommandList& list, std::string_view shader, std::init
 }
 
 /// A power of two that is near what there is to do.
-uint32_t Operators::workgroup(uint64_t wanted) const {
-  constexpr uint64_t kLeast = 32, kMost = 256;
-  const uint64_t most = std::bit_floor(std::min<uint64_t>(device_->capabilities().max_workgroup, kMost));
+uint32_t Operators::workgroup(uint64_t wanted, uint64_t largest) const {
+  constexpr uint64_t kLeast = 32;
+  const uint64_t most = std::bit_floor(std::min<uint64_t>(device_->capabilities().max_workgroup, largest));
   return static_cast<uint32_t>(std::clamp(std::bit_floor(std::max<uint64_t>(wanted, 1)), kLeast, most));
 }
 

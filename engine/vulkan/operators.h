@@ -81,9 +81,10 @@ struct Attention {
   Slice cache = {};        // kv_cache_bytes()
   Slice head_norms = {};   // (2, head_dim); none where it is empty
   Slice out = {};          // (n_tokens, q_dim)
-  Slice quantized = {};    // instead of `out` for one token in several splits: quantized_bytes(q_dim)
   Slice parts = {};        // (n_tokens, n_heads, n_splits, head_dim + 2), scratch; only with several splits
   uint32_t n_splits = 1;   // of the positions, for devices with more to do than one workgroup a head
+  Slice quantized = {};    // instead of `out`: quantized_bytes(q_dim); this and the next for attention_int8() alone
+  Slice counts = {};       // (n_heads) of zeros, scratch
 };
 
 /// Bytes of a layer's cache.
@@ -113,6 +114,8 @@ class Operators {
                const Slice& x);
   Status rope(CommandList& list, const Attention& args);
   Status attention(CommandList& list, const Attention& args);
+  /// Of one token, on devices with Capabilities::int8(); head_dim is a multiple of 16.
+  Status attention_int8(CommandList& list, const Attention& args);
   /// With `out` in f16 and room for kMatrixTokens, on devices that can_matrix(), without sinks; head_dim and slots are
   /// multiples of 16.
   Status attention_matrix(CommandList& list, const Attention& args);
@@ -123,12 +126,12 @@ class Operators {
 
  private:
   static constexpr uint32_t kArgmaxGroups = 64;
+  static constexpr uint32_t kAttentionSize = 256, kManyVectorGroups = 512;
 
   template <class Parameters>
   Status dispatch(CommandList& list, std::string_view shader, std::initializer_list<uint32_t> constants,
                   std::initializer_list<Slice> bindings, const Parameters& parameters, Grid grid);
-  Status attention_of_token(CommandList& list, const Attention& args);
-  uint32_t workgroup(uint64_t wanted) const;
+  uint32_t workgroup(uint64_t wanted, uint64_t largest = 256) const;
 
   const Device* device_;
   Pipelines* pipelines_;

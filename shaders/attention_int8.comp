@@ -1,14 +1,16 @@
-// As attention.comp, for one token and in splits, on devices with subgroups: kLanes invocations, neighbours of a subgroup,
-// are a team that takes a position's key, and then its value, in pieces of 8 elements.
+// As attention.comp and attention_merge.comp together, for one token and with its result in 8 bits: kLanes invocations,
+// neighbours of a subgroup, are a team that takes a position's key, and then its value, in pieces of 8 elements.
 //
 // Bindings: 0 DecodeState, 1 q as rope.comp leaves it, 2 cache, 3 parts (n_heads, kSplits, head_dim + 2) as attention.comp
-// writes them. A workgroup computes kHeads query heads of one KV head: its grid is (n_heads / kHeads, 1, kSplits). kLanes is
-// a power of two, at most a subgroup. Shared memory: 4 (kHeads (kRow (kSinks ? 2 : 1) + size + 3) + kRow size / kLanes).
+// writes them, 4 counts (n_heads / kHeads), zeros before and after, 5 out (q_dim) in 8 bits.
+// A workgroup computes kHeads query heads of one KV head: its grid is (n_heads / kHeads, 1, kSplits). Of the workgroups that
+// have a part of the same heads, the one that ends last brings the parts together. kLanes is a power of two, at most a
+// subgroup; head_dim is a multiple of 16, and at most 4 times a workgroup's size, as kSplits is at most that. Shared memory:
+// 4 (kHeads (kRow (kSinks ? 2 : 1) + size + 3) + kRow size / kLanes + 2 kSplits + 1) bytes.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
-#extension GL_KHR_shader_subgroup_shuffle : require
 #include "shaders/interface.h"
 
 layout(local_size_x_id = 0) in;
@@ -21,25 +23,63 @@ layout(constant_id = 5) const uint kLanes = 4;
 layout(std430, binding = 0) readonly buffer State { DecodeState state; };
 layout(std430, binding = 1) readonly buffer Q { float q[]; };
 layout(std430, binding = 2) readonly buffer Cache { uvec4 cache[]; };
-layout(std430, binding = 3) writeonly buffer Out { float parts[]; };
+layout(std430, binding = 3) coherent buffer Parts { float parts[]; };
+layout(std430, binding = 4) coherent buffer Counts { uint counts[]; };
+#define SAIN_NEXT 5
 layout(push_constant) uniform Parameters { AttentionParameters p; };
 
 #include "shaders/activation.glsl"
 #include "shaders/cache.glsl"
+#include "shaders/quantized.glsl"
 
 const uint kBlock = gl_WorkGroupSize.x;  // positions
 const uint kTeams = gl_WorkGroupSize.x / kLanes;
 const uint kPieces = kRow / 8, kRounds = (kPieces + kLanes - 1) / kLanes;
+const uint kLeastShare = 64;     // positions that a workgroup has, if there are as many
 const float kNothing = -3.4e38;  // less than any score; no infinity, whose differences are NaN
 
 shared vec4 queries[(kSinks ? 2 : 1) * kHeads * kRow / 4];  // times scale; again for the sinks
 shared float weights[kHeads * kBlock];                      // first the scores
 shared float greatest[kHeads], totals[kHeads], keeps[kHeads];
 shared vec4 merging[kTeams * kRow / 4];
+shared vec2 part_totals[kSplits];  // the greatest score, and the sum of weights
+shared bool is_last;
 
 void unpack(uvec4 word, out vec4 low, out vec4 high) {
   low = vec4(unpackHalf2x16(word.x), unpackHalf2x16(word.y));
   high = vec4(unpackHalf2x16(word.z), unpackHalf2x16(word.w));
+}
+
+/// What attention_merge.comp does, by the last workgroup of the heads.
+void merge(uint first_head, uint n_parts) {
+  memoryBarrierBuffer();
+  barrier();
+  if (gl_LocalInvocationIndex == 0) is_last = atomicAdd(counts[gl_WorkGroupID.x], 1) == n_parts - 1;
+  barrier();
+  if (!is_last) return;
+  memoryBarrierBuffer();
+  if (gl_LocalInvocationIndex == 0) counts[gl_WorkGroupID.x] = 0;
+  const uint thread = gl_LocalInvocationIndex, stride = kHeadDim + 2;
+  const uint n_quads = kHeadDim / 4, n_subsets = gl_WorkGroupSize.x / n_quads, subset = thread / n_quads;
+  for (uint h = 0; h < kHeads; ++h) {
+    const uint first = (first_head + h) * kSplits * stride;
+    barrier();
+    if (thread < n_parts) part_totals[thread] = vec2(parts[first + thread * stride + kHeadDim], parts[first + thread * stride + kHeadDim + 1]);
+    barrier();
+    float most = kNothing, total = 0;
+    for (uint s = 0; s < n_parts; ++s) most = max(most, part_totals[s].x);
+    for (uint s = 0; s < n_parts; ++s) total += exp(part_totals[s].x - most) * part_totals[s].y;
+    vec4 sum = vec4(0);
+    for (uint s = subset; s < n_parts && subset < n_subsets; s += n_subsets) {
+      const uint at = first + s * stride + thread % n_quads * 4;
+      sum += exp(part_totals[s].x - most) * vec4(parts[at], parts[at + 1], parts[at + 2], parts[at + 3]);
+    }
+    if (subset < n_subsets) merging[thread] = sum;
+    barrier();
+    if (subset != 0) continue;
+    for (uint i = 1; i < n_subsets; ++i) sum += merging[i * n_quads + thread];
+    store_quantized((first_head + h) * kHeadDim + thread * 4, sum / total, sum / total);
+  }
 }
 
 void main() {
@@ -49,8 +89,9 @@ void main() {
   const uint n_sinks = kSinks ? min(p.n_sinks, state.position + 1) : 0;
   const uint begin = window_begin(state.position);
   const uint n_seen = n_sinks + state.position + 1 - begin;
-  const uint share = (n_seen + kSplits - 1) / kSplits;
-  const uint share_begin = min(gl_WorkGroupID.z * share, n_seen), share_end = min(share_begin + share, n_seen);
+  const uint share = max((n_seen + kSplits - 1) / kSplits, kLeastShare), n_parts = (n_seen + share - 1) / share;
+  if (gl_WorkGroupID.z >= n_parts) return;
+  const uint share_begin = gl_WorkGroupID.z * share, share_end = min(share_begin + share, n_seen);
 
   for (uint i = thread; i < (kSinks ? 2 : 1) * kHeads * kRow; i += kBlock) {
     const uint set = i / (kHeads * kRow), h = i / kRow % kHeads, column = i % kRow;
@@ -62,7 +103,7 @@ void main() {
     totals[thread] = 0;
   }
   vec4 low_sums[kHeads * kRounds], high_sums[kHeads * kRounds];
-  for (uint i = 0; i < kHeads * kRounds; ++i) low_sums[i] = high_sums[i] = vec4(0);
+  [[unroll]] for (uint i = 0; i < kHeads * kRounds; ++i) low_sums[i] = high_sums[i] = vec4(0);
   barrier();
 
   for (uint block = share_begin; block < share_end; block += kBlock) {
@@ -73,17 +114,19 @@ void main() {
       const bool is_sink = kSinks && seen < n_sinks;
       const uint key = key_at(kv_head, is_sink ? seen : slot_of(begin + seen - n_sinks)) / 8;
       float scores[kHeads];
-      for (uint h = 0; h < kHeads; ++h) scores[h] = 0;
-      [[unroll]] for (uint c = lane; c < kPieces; c += kLanes) {
+      [[unroll]] for (uint h = 0; h < kHeads; ++h) scores[h] = 0;
+      [[unroll]] for (uint r = 0; r < kRounds; ++r) {
+        const uint c = r * kLanes + lane;
+        if (c >= kPieces) break;
         vec4 low, high;
         unpack(cache[key + c], low, high);
-        for (uint h = 0; h < kHeads; ++h) {
+        [[unroll]] for (uint h = 0; h < kHeads; ++h) {
           const uint at = ((is_sink ? kHeads : 0) + h) * (kRow / 4) + c * 2;
           scores[h] += dot(queries[at], low) + dot(queries[at + 1], high);
         }
       }
-      for (uint h = 0; h < kHeads; ++h) {
-        for (uint m = 1; m < kLanes; m *= 2) scores[h] += subgroupShuffleXor(scores[h], m);
+      [[unroll]] for (uint h = 0; h < kHeads; ++h) {
+        [[unroll]] for (uint m = 1; m < kLanes; m *= 2) scores[h] += subgroupShuffleXor(scores[h], m);
         if (lane == 0) weights[h * kBlock + i] = soft_cap(scores[h], p.soft_cap);
       }
     }
@@ -107,8 +150,8 @@ void main() {
       }
     }
     barrier();
-    for (uint h = 0; h < kHeads; ++h) {
-      for (uint r = 0; r < kRounds; ++r) {
+    [[unroll]] for (uint h = 0; h < kHeads; ++h) {
+      [[unroll]] for (uint r = 0; r < kRounds; ++r) {
         low_sums[h * kRounds + r] *= keeps[h];
         high_sums[h * kRounds + r] *= keeps[h];
       }
@@ -117,12 +160,12 @@ void main() {
       const uint seen = block + i;
       const uint slot = kSinks && seen < n_sinks ? seen : slot_of(begin + seen - n_sinks);
       const uint value = (key_at(kv_head, slot) + p.n_slots * kRow) / 8;
-      for (uint r = 0; r < kRounds; ++r) {
+      [[unroll]] for (uint r = 0; r < kRounds; ++r) {
         const uint c = r * kLanes + lane;
         if (c >= kPieces) break;
         vec4 low, high;
         unpack(cache[value + c], low, high);
-        for (uint h = 0; h < kHeads; ++h) {
+        [[unroll]] for (uint h = 0; h < kHeads; ++h) {
           low_sums[h * kRounds + r] += weights[h * kBlock + i] * low;
           high_sums[h * kRounds + r] += weights[h * kBlock + i] * high;
         }
@@ -131,8 +174,8 @@ void main() {
     barrier();
   }
 
-  for (uint h = 0; h < kHeads; ++h) {
-    for (uint r = 0; r < kRounds; ++r) {
+  [[unroll]] for (uint h = 0; h < kHeads; ++h) {
+    [[unroll]] for (uint r = 0; r < kRounds; ++r) {
       const uint c = r * kLanes + lane;
       if (c >= kPieces) break;
       merging[team * kRow / 4 + c * 2] = low_sums[h * kRounds + r];
@@ -151,4 +194,5 @@ void main() {
     }
     barrier();
   }
+  merge(first_head, n_parts);
 }

@@ -56,8 +56,9 @@ vec4 multiply(Codes tile, uvec2 x_codes, float scale) {
 #endif
 }
 
-shared vec4 partial[gl_WorkGroupSize.x], partial_up[gl_WorkGroupSize.x];
-shared float partial_squares[gl_WorkGroupSize.x];
+// Four of each subgroup, which has 8 invocations at least.
+shared vec4 partial[gl_WorkGroupSize.x / 2], partial_up[gl_WorkGroupSize.x / 2];
+shared float partial_squares[gl_WorkGroupSize.x / 2];
 
 /// Over a subgroup's invocations of the same quad.
 vec4 sum_of_quad(vec4 x) {
@@ -71,7 +72,7 @@ void main() {
   const uint words = group_words(kColumns);
   const uint group = gl_WorkGroupID.x * words * (kResult == kGated ? 2 : 1);
   vec4 sum = vec4(0), up_sum = vec4(0);
-  // What is needed at the end is asked for now: whatever is waited for then is waited for twice.
+  // What is needed at the end is asked for now, so that it is there by then.
   const uint row = gl_WorkGroupID.x * kGroupRows + quad * 4, first_row = p.first_row + row;
   vec4 before = vec4(0), next_weights = vec4(1);
   float squares = 0;

@@ -37,7 +37,7 @@ struct Capabilities {
   uint64_t allocation_bytes = 0;   // of one allocation and its buffer
 
   /// Whether the shaders on activations in 8 bits run.
-  bool int8() const { return integer_dot_product && subgroups && subgroup_size >= 4; }
+  bool int8() const { return integer_dot_product && subgroups && subgroup_size >= 8; }
 
   /// The most bytes that one shader's buffer can have.
   uint64_t piece_bytes() const { return std::min(storage_range, allocation_bytes); }

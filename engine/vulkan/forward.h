@@ -29,6 +29,8 @@ class Forward {
   static constexpr uint32_t kMaxBatch = 512;
   /// Parts that a token's positions are divided into: a workgroup a KV head leaves most of a GPU idle.
   static constexpr uint32_t kMostSplits = 32;
+  /// Of attention_int8.comp and attention_matrix.comp, in 16 and 48 KiB of shared memory.
+  static constexpr uint32_t kMostHeadDim = 256;
 
   /// Errors: kResourceExhausted (no room on the device), kUnsupported (a cache too large for one shader's buffer).
   static Result<std::unique_ptr<Forward>> create(Device& device, Pipelines& pipelines, const DeviceWeights& weights,

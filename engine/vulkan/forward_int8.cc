@@ -6,7 +6,8 @@ namespace sain::engine::vulkan {
 
 bool Forward::can_int8() const {
   const ModelConfig& config = model_->config();
-  return device_->capabilities().int8() && weights_->is_quantized() && config.head_dim % shaders::kQuantizedBlock == 0;
+  return device_->capabilities().int8() && weights_->is_quantized() &&
+         config.head_dim % shaders::kQuantizedBlock == 0 && config.head_dim <= kMostHeadDim;
 }
 
 Status Forward::record_int8_layers(CommandList& list) {

@@ -43,7 +43,7 @@ Status Forward::record_matrix_attention(CommandList& list, uint32_t layer, uint3
   Attention attention = attention_of(layer, n_tokens);
   SAIN_RETURN_IF_ERROR(operators_.rope(list, attention));
   list.barrier();
-  if (attention.parameters.n_sinks == 0 && config.head_dim % 16 == 0) {
+  if (attention.parameters.n_sinks == 0 && config.head_dim % 16 == 0 && config.head_dim <= kMostHeadDim) {
     attention.out = attended16_;
     SAIN_RETURN_IF_ERROR(operators_.attention_matrix(list, attention));
   } else {

@@ -68,6 +68,14 @@ Status Operators::product(CommandList& list, const Product& args) {
   return {};
 }
 
+bool Operators::can_matrix() const {
+  constexpr uint32_t kSubgroup = 32, kSize = 256,
+                     kShared = 48 << 10;  // of product_matrix.comp and attention_matrix.comp
+  const Capabilities& can = device_->capabilities();
+  return can.cooperative_matrix && can.subgroup_size == kSubgroup && can.max_workgroup >= kSize &&
+         can.shared_bytes >= kShared && pipelines_->has("attention_matrix");
+}
+
 Status Operators::product_matrix(CommandList& list, const Product& args, bool has_halves) {
   const DeviceMatrix& w = *args.w;
   constexpr uint32_t kSize = 256, kRows = 128;  // of a workgroup

@@ -40,8 +40,7 @@ constexpr uint32_t kMatrixTokens = 128;
 struct VectorProduct {
   const DeviceMatrix* w = nullptr;
   Slice x = {};  // quantized_bytes(cols)
-  Slice y =
-      {};  // of which the elements from y_offset on are written; none where `next` is all that is wanted of kGated
+  Slice y = {};  // written from y_offset on; none where `next` is all that is wanted of kGated
   uint32_t y_offset = 0;
   bool is_normed = false;  // x is divided by the root mean square of what it was made of
   float epsilon = 0;       // of that
@@ -102,7 +101,7 @@ class Operators {
   /// The same on devices that can_matrix(), of x in f16 and with room for kMatrixTokens; y is f16 too if `has_halves`.
   /// Rows are a multiple of 16, columns of 32; no norm, no cap.
   Status product_matrix(CommandList& list, const Product& args, bool has_halves);
-  bool can_matrix() const { return device_->capabilities().cooperative_matrix && pipelines_->has("attention_matrix"); }
+  bool can_matrix() const;
   /// y (n) is x (n) in f16; n a multiple of 4.
   Status halve(CommandList& list, const Slice& x, uint32_t n, const Slice& y);
   Status vector_product(CommandList& list, const VectorProduct& args);

@@ -39,6 +39,25 @@ struct ProductParameters {
   float soft_cap;  // 0: none; else y = cap * tanh(y / cap)
 };
 
+/// A vector in 8 bits: blocks of 16 elements, each of kQuantizedWords: 16 signed codes, the scale that makes elements
+/// of them, and the sum of squares of what they were before the weight of a norm, if any, came to them; f32 as bits.
+SAIN_CONST uint kQuantizedBlock = 16;
+SAIN_CONST uint kQuantizedWords = 6;
+
+/// vector_product.comp: y (rows) of one x (kColumns).
+struct VectorProductParameters {
+  uint rows;       // that are computed
+  uint first_row;  // of the matrix: a multiple of 16
+  uint y_offset;   // floats before the first row's result
+  float epsilon;   // of the norm of x
+  float soft_cap;  // 0: none; else y = cap * tanh(y / cap)
+};
+
+/// quantize.comp and halves.comp
+struct QuantizeParameters {
+  uint n;  // a multiple of 16, of 4 for halves
+};
+
 /// rms_norm.comp
 struct NormParameters {
   uint n;  // of a row

@@ -31,7 +31,7 @@ class VulkanBackend : public Backend {
     (void)gpu_->pipelines->save();  // else the next program compiles them again
   }
 
-  size_t max_batch() const override { return Forward::kMaxBatch; }
+  size_t max_batch() const override { return forward_->batch(); }
   size_t max_scored_batch() const override { return 1; }
 
   Status append(std::span<const formats::Token> tokens, const std::stop_token& stop) override {

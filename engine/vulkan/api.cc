@@ -90,6 +90,8 @@ Result<InstanceApi> InstanceApi::load(const Loader& loader, VkInstance instance)
   }
   SAIN_VULKAN_INSTANCE_FUNCTIONS(SAIN_VULKAN_LOAD)
 #undef SAIN_VULKAN_LOAD
+  api.GetPhysicalDeviceCooperativeMatrixPropertiesKHR = reinterpret_cast<PFN_cooperativeMatrixProperties>(
+      loader.GetInstanceProcAddr(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"));
   return api;
 }
 

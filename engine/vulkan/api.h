@@ -8,6 +8,25 @@
 
 namespace sain::engine::vulkan {
 
+// VK_KHR_cooperative_matrix, which is newer than Debian 12's headers.
+inline constexpr const char* kCooperativeMatrixExtension = "VK_KHR_cooperative_matrix";
+inline constexpr auto kCooperativeMatrixFeatures = static_cast<VkStructureType>(1000506000);
+inline constexpr auto kCooperativeMatrixProperties = static_cast<VkStructureType>(1000506001);
+inline constexpr uint32_t kComponentFloat16 = 0, kComponentFloat32 = 1, kScopeSubgroup = 3;
+struct CooperativeMatrixFeatures {
+  VkStructureType sType;
+  void* pNext;
+  VkBool32 cooperative_matrix, robust_buffer_access;
+};
+struct CooperativeMatrixProperties {
+  VkStructureType sType;
+  void* pNext;
+  uint32_t m, n, k, a, b, c, result;  // sizes, then component types
+  VkBool32 saturating_accumulation;
+  uint32_t scope;
+};
+using PFN_cooperativeMatrixProperties = VkResult(VKAPI_PTR*)(VkPhysicalDevice, uint32_t*, CooperativeMatrixProperties*);
+
 // clang-format off
 #define SAIN_VULKAN_INSTANCE_FUNCTIONS(f) \
   f(DestroyInstance) f(EnumeratePhysicalDevices) f(GetPhysicalDeviceProperties2) f(GetPhysicalDeviceFeatures2) \
@@ -46,6 +65,8 @@ struct Loader {
 
 struct InstanceApi {
   SAIN_VULKAN_INSTANCE_FUNCTIONS(SAIN_VULKAN_DECLARE)
+  PFN_cooperativeMatrixProperties GetPhysicalDeviceCooperativeMatrixPropertiesKHR =
+      nullptr;  // null where none has them
 
   /// Errors: kUnsupported (the loader lacks a function).
   static Result<InstanceApi> load(const Loader& loader, VkInstance instance);

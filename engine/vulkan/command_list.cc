@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace sain::engine::vulkan {
 Result<CommandList> CommandList::create(Device& device, const Pipelines& pipelines) {
@@ -25,8 +26,12 @@ Result<CommandList> CommandList::create(Device& device, const Pipelines& pipelin
 }
 
 Status CommandList::begin() {
-  const auto info = typed<VkCommandBufferBeginInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO);
-  return device_->check(device_->api().BeginCommandBuffer(commands_, &info), "vkBeginCommandBuffer");
+  auto info = typed<VkCommandBufferBeginInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO);
+  info.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;
+  SAIN_RETURN_IF_ERROR(device_->check(device_->api().BeginCommandBuffer(commands_, &info), "vkBeginCommandBuffer"));
+  has_transfers_ = true;
+  barrier();  // after the run before
+  return {};
 }
 
 Status CommandList::dispatch_bytes(VkPipeline pipeline, std::span<const Slice> bindings,
@@ -89,17 +94,36 @@ Result<VkDescriptorSet> CommandList::allocate_set() {
 
 void CommandList::copy(const Slice& from, const Slice& to) {
   SAIN_CHECK(from.bytes <= to.bytes);
+  start_transfer();
   const VkBufferCopy region = {from.offset, to.offset, from.bytes};
   device_->api().CmdCopyBuffer(commands_, from.buffer, to.buffer, 1, &region);
 }
 
+void CommandList::clear(const Slice& slice) {
+  start_transfer();
+  device_->api().CmdFillBuffer(commands_, slice.buffer, slice.offset, slice.bytes, 0);
+}
+
 void CommandList::barrier() {
-  constexpr VkPipelineStageFlags kStages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+  // Only what is needed: a barrier is most of what a small dispatch costs.
+  VkPipelineStageFlags stages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
+  VkAccessFlags writes = VK_ACCESS_SHADER_WRITE_BIT, reads = VK_ACCESS_SHADER_READ_BIT;
+  if (std::exchange(has_transfers_, false)) {
+    stages |= VK_PIPELINE_STAGE_TRANSFER_BIT;
+    writes |= VK_ACCESS_TRANSFER_WRITE_BIT;
+    reads |= VK_ACCESS_TRANSFER_READ_BIT;
+  }
   auto memory = typed<VkMemoryBarrier>(VK_STRUCTURE_TYPE_MEMORY_BARRIER);
-  memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
-  memory.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT |
-                         VK_ACCESS_TRANSFER_WRITE_BIT;
-  device_->api().CmdPipelineBarrier(commands_, kStages, kStages, 0, 1, &memory, 0, nullptr, 0, nullptr);
+  memory.srcAccessMask = writes;
+  memory.dstAccessMask = reads | writes;
+  device_->api().CmdPipelineBarrier(commands_, stages, stages, 0, 1, &memory, 0, nullptr, 0, nullptr);
+}
+
+/// A transfer comes: what is before it is over first.
+void CommandList::start_transfer() {
+  if (std::exchange(has_transfers_, true)) return;
+  barrier();
+  has_transfers_ = true;
 }
 
 Status CommandList::finish() {
@@ -111,16 +135,54 @@ Status CommandList::finish() {
   return device_->check(device_->api().EndCommandBuffer(commands_), "vkEndCommandBuffer");
 }
 
-Status CommandList::run() {
+Status CommandList::run(uint32_t n) {
   const DeviceApi& api = device_->api();
   const VkFence fence = fence_.get();
   SAIN_RETURN_IF_ERROR(device_->check(api.ResetFences(device_->handle(), 1, &fence), "vkResetFences"));
   auto info = typed<VkSubmitInfo>(VK_STRUCTURE_TYPE_SUBMIT_INFO);
-  info.commandBufferCount = 1;
-  info.pCommandBuffers = &commands_;
+  const std::vector<VkCommandBuffer> runs(n, commands_);
+  info.commandBufferCount = n;
+  info.pCommandBuffers = runs.data();
   SAIN_RETURN_IF_ERROR(device_->check(api.QueueSubmit(device_->queue(), 1, &info, fence), "vkQueueSubmit"));
   // For ever: a driver that loses its device says so itself, and what the device still uses must not be freed.
   return device_->check(api.WaitForFences(device_->handle(), 1, &fence, VK_TRUE, UINT64_MAX), "vkWaitForFences");
+}
+
+Status CommandList::start_timing() {
+  if (!device_->capabilities().timestamps) {
+    return make_error(ErrorCode::kUnsupported, "vulkan: {} takes no times", device_->info().name);
+  }
+  auto info = typed<VkQueryPoolCreateInfo>(VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO);
+  info.queryType = VK_QUERY_TYPE_TIMESTAMP;
+  info.queryCount = kMostTimes + 1;
+  const DeviceApi& api = device_->api();
+  SAIN_ASSIGN_OR_RETURN(
+      times_, make_handle<VkQueryPool>(*device_, api.CreateQueryPool, api.DestroyQueryPool, "vkCreateQueryPool", info));
+  api.CmdResetQueryPool(commands_, times_.get(), 0, info.queryCount);
+  api.CmdWriteTimestamp(commands_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, times_.get(), 0);
+  return {};
+}
+
+void CommandList::mark(std::string_view name) {
+  if (times_.get() == VK_NULL_HANDLE || timed_.size() == kMostTimes) return;
+  timed_.emplace_back(name);
+  device_->api().CmdWriteTimestamp(commands_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, times_.get(),
+                                   static_cast<uint32_t>(timed_.size()));
+}
+
+Result<std::vector<TimedDispatch>> CommandList::times() {
+  std::vector<uint64_t> ticks(timed_.size() + 1);
+  SAIN_RETURN_IF_ERROR(device_->check(
+      device_->api().GetQueryPoolResults(device_->handle(), times_.get(), 0, static_cast<uint32_t>(ticks.size()),
+                                         ticks.size() * sizeof(uint64_t), ticks.data(), sizeof(uint64_t),
+                                         VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
+      "vkGetQueryPoolResults"));
+  std::vector<TimedDispatch> times;
+  for (size_t i = 0; i < timed_.size(); ++i) {
+    const auto elapsed = static_cast<double>(ticks[i + 1] - ticks[i]);
+    times.push_back({timed_[i], elapsed * static_cast<double>(device_->capabilities().timestamp_ns) / 1000});
+  }
+  return times;
 }
 
 Status CommandList::reset() {

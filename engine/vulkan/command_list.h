@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <initializer_list>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/vulkan/memory.h"
@@ -15,6 +17,12 @@ namespace sain::engine::vulkan {
 /// Workgroups along x, y and z.
 struct Grid {
   uint32_t x = 1, y = 1, z = 1;
+};
+
+/// What a dispatch took, with the barrier before it.
+struct TimedDispatch {
+  std::string name;  // of its shader
+  double us = 0;
 };
 
 /// Owns a command buffer and the descriptors in it. Everything recorded runs in order only where a barrier() says so.
@@ -31,8 +39,11 @@ class CommandList {
     return dispatch_bytes(pipeline, bindings, std::as_bytes(std::span(&parameters, 1)), grid);
   }
 
-  /// Copies from.bytes; `to` has as many at least.
+  /// Copies from.bytes, after all that is before it but other copies; `to` has as many at least.
   void copy(const Slice& from, const Slice& to);
+
+  /// Fills it with zeros, as copy(); its bytes are a multiple of 4.
+  void clear(const Slice& slice);
 
   /// What comes later sees what has been written so far by shaders and copies, and overwrites nothing that they still
   /// read.
@@ -41,17 +52,27 @@ class CommandList {
   /// Ends the recording: run() from here on.
   Status finish();
 
-  /// Runs all of it and waits until it is done. Errors: kIo where the device is lost.
-  Status run();
+  /// Runs all of it `n` times, each after the one before, and waits until it is done. Errors: kIo where the device is
+  /// lost.
+  Status run(uint32_t n = 1);
+
+  /// Has the time of each dispatch taken that is recorded and mark()ed from here on, kMostTimes at most; slower.
+  Status start_timing();
+  /// Gives the last dispatch its name.
+  void mark(std::string_view name);
+  /// Of the last run().
+  Result<std::vector<TimedDispatch>> times();
 
   /// Begins anew: what was recorded is forgotten.
   Status reset();
 
  private:
   static constexpr uint32_t kSetsPerPool = 256;
+  static constexpr uint32_t kMostTimes = 4096;
 
   CommandList(Device& device, const Pipelines& pipelines) : device_(&device), pipelines_(&pipelines) {}
   Status begin();
+  void start_transfer();
   Status dispatch_bytes(VkPipeline pipeline, std::span<const Slice> bindings, std::span<const std::byte> parameters,
                         Grid grid);
   Result<VkDescriptorSet> allocate_set();
@@ -62,7 +83,10 @@ class CommandList {
   VkCommandBuffer commands_ = VK_NULL_HANDLE;  // of pool_
   Handle<VkFence> fence_;
   std::vector<Handle<VkDescriptorPool>> descriptor_pools_;
-  uint32_t n_sets_ = 0;  // of the last one
+  uint32_t n_sets_ = 0;         // of the last one
+  bool has_transfers_ = false;  // since the last barrier
+  Handle<VkQueryPool> times_;
+  std::vector<std::string> timed_;  // names; times_ has one more
 };
 
 /// Brings bytes to a device's memory, through a staging buffer of its own where the host does not reach it.

@@ -60,6 +60,51 @@ DeviceType type_of(VkPhysicalDeviceType type) {
   }
 }
 
+/// The features that shaders may use, in a chain for Vulkan to fill in or to enable. Not to be moved.
+struct Features {
+  /// With those that a device of this version and these extensions can have.
+  Features(uint32_t version, const std::vector<std::string>& extensions) {
+    const auto has = [&](const char* name) { return std::ranges::find(extensions, name) != extensions.end(); };
+    const auto add = [&](auto& next, uint32_t since, const char* extension) {
+      const bool is_extension = since > version;
+      if (is_extension && !has(extension)) return;
+      chain(all, next);
+      if (is_extension) enabled_extensions.push_back(extension);
+    };
+    add(storage16, VK_API_VERSION_1_1, "");
+    add(small, VK_API_VERSION_1_2, "VK_KHR_shader_float16_int8");
+    add(memory_model, VK_API_VERSION_1_2, "VK_KHR_vulkan_memory_model");
+    add(dot, VK_API_VERSION_1_3, "VK_KHR_shader_integer_dot_product");
+    add(cooperative, UINT32_MAX, kCooperativeMatrixExtension);
+  }
+  Features(const Features&) = delete;
+
+  VkPhysicalDeviceFeatures2 all = typed<VkPhysicalDeviceFeatures2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2);
+  VkPhysicalDevice16BitStorageFeatures storage16 =
+      typed<VkPhysicalDevice16BitStorageFeatures>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES);
+  VkPhysicalDeviceShaderFloat16Int8Features small =
+      typed<VkPhysicalDeviceShaderFloat16Int8Features>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES);
+  VkPhysicalDeviceVulkanMemoryModelFeatures memory_model =
+      typed<VkPhysicalDeviceVulkanMemoryModelFeatures>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES);
+  VkPhysicalDeviceShaderIntegerDotProductFeatures dot = typed<VkPhysicalDeviceShaderIntegerDotProductFeatures>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES);
+  CooperativeMatrixFeatures cooperative = typed<CooperativeMatrixFeatures>(kCooperativeMatrixFeatures);
+  std::vector<const char*> enabled_extensions;
+};
+
+/// Whether subgroups multiply matrices as product_matrix.comp does: 16 x 16 of f16, summed in f32.
+bool has_cooperative_matrix(const InstanceApi& api, VkPhysicalDevice device) {
+  if (api.GetPhysicalDeviceCooperativeMatrixPropertiesKHR == nullptr) return false;
+  uint32_t n = 0;
+  if (api.GetPhysicalDeviceCooperativeMatrixPropertiesKHR(device, &n, nullptr) != VK_SUCCESS) return false;
+  std::vector<CooperativeMatrixProperties> shapes(n, typed<CooperativeMatrixProperties>(kCooperativeMatrixProperties));
+  if (api.GetPhysicalDeviceCooperativeMatrixPropertiesKHR(device, &n, shapes.data()) != VK_SUCCESS) return false;
+  return std::ranges::any_of(shapes, [](const CooperativeMatrixProperties& p) {
+    return p.m == 16 && p.n == 16 && p.k == 16 && p.a == kComponentFloat16 && p.b == kComponentFloat16 &&
+           p.c == kComponentFloat32 && p.result == kComponentFloat32 && p.scope == kScopeSubgroup;
+  });
+}
+
 void read_memory(const InstanceApi& api, bool has_budget, DeviceInfo& info) {
   auto budget =
       typed<VkPhysicalDeviceMemoryBudgetPropertiesEXT>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT);
@@ -86,29 +131,19 @@ std::optional<DeviceInfo> describe(const InstanceApi& api, VkPhysicalDevice devi
   api.GetPhysicalDeviceProperties2(device, &all);
   if (properties.apiVersion < VK_API_VERSION_1_1) return std::nullopt;
   const bool is_1_2 = properties.apiVersion >= VK_API_VERSION_1_2;
-  const bool is_1_3 = properties.apiVersion >= VK_API_VERSION_1_3;
   const auto has = [&](const char* extension) { return std::ranges::find(extensions, extension) != extensions.end(); };
   chain(all, subgroup);
   chain(all, maintenance);
   if (is_1_2 || has("VK_KHR_driver_properties")) chain(all, driver);
   api.GetPhysicalDeviceProperties2(device, &all);
 
-  auto storage16 =
-      typed<VkPhysicalDevice16BitStorageFeatures>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES);
+  Features features(properties.apiVersion, extensions);
   auto storage8 = typed<VkPhysicalDevice8BitStorageFeatures>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_8BIT_STORAGE_FEATURES);
-  auto small =
-      typed<VkPhysicalDeviceShaderFloat16Int8Features>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES);
   auto address = typed<VkPhysicalDeviceBufferDeviceAddressFeatures>(
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES);
-  auto dot = typed<VkPhysicalDeviceShaderIntegerDotProductFeatures>(
-      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES);
-  auto features = typed<VkPhysicalDeviceFeatures2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2);
-  chain(features, storage16);
-  if (is_1_2 || has("VK_KHR_8bit_storage")) chain(features, storage8);
-  if (is_1_2 || has("VK_KHR_shader_float16_int8")) chain(features, small);
-  if (is_1_2 || has("VK_KHR_buffer_device_address")) chain(features, address);
-  if (is_1_3 || has("VK_KHR_shader_integer_dot_product")) chain(features, dot);
-  api.GetPhysicalDeviceFeatures2(device, &features);
+  if (is_1_2 || has("VK_KHR_8bit_storage")) chain(features.all, storage8);
+  if (is_1_2 || has("VK_KHR_buffer_device_address")) chain(features.all, address);
+  api.GetPhysicalDeviceFeatures2(device, &features.all);
 
   DeviceInfo info;
   const std::optional<VkQueueFamilyProperties> queue = find_queue(api, device, info.queue_family);
@@ -127,10 +162,12 @@ std::optional<DeviceInfo> describe(const InstanceApi& api, VkPhysicalDevice devi
       .subgroup_size = subgroup.subgroupSize,
       .subgroups = (subgroup.supportedOperations & kNeeded) == kNeeded &&
                    (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0,
-      .fp16 = storage16.storageBuffer16BitAccess == VK_TRUE && small.shaderFloat16 == VK_TRUE,
+      .fp16 = features.storage16.storageBuffer16BitAccess == VK_TRUE && features.small.shaderFloat16 == VK_TRUE,
       .storage_8bit = storage8.storageBuffer8BitAccess == VK_TRUE,
-      .integer_dot_product = dot.shaderIntegerDotProduct == VK_TRUE,
-      .cooperative_matrix = has("VK_KHR_cooperative_matrix"),
+      .integer_dot_product = features.dot.shaderIntegerDotProduct == VK_TRUE,
+      .cooperative_matrix = features.cooperative.cooperative_matrix == VK_TRUE &&
+                            features.small.shaderFloat16 == VK_TRUE &&
+                            features.memory_model.vulkanMemoryModel == VK_TRUE && has_cooperative_matrix(api, device),
       .buffer_device_address = address.bufferDeviceAddress == VK_TRUE,
       .memory_budget = has(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME),
       .timestamps = queue->timestampValidBits != 0,
@@ -268,6 +305,15 @@ Result<std::unique_ptr<Device>> Device::open(const Instance& instance, size_t in
   auto info = typed<VkDeviceCreateInfo>(VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO);
   info.queueCreateInfoCount = 1;
   info.pQueueCreateInfos = &queue;
+  const Capabilities& capabilities = device->info_.capabilities;
+  Features features(device->info_.api_version, extensions_of(api, device->info_.handle));
+  features.storage16.storageBuffer16BitAccess = features.small.shaderFloat16 = capabilities.fp16;
+  features.dot.shaderIntegerDotProduct = capabilities.integer_dot_product;
+  features.cooperative.cooperative_matrix = capabilities.cooperative_matrix;
+  features.memory_model.vulkanMemoryModel = capabilities.cooperative_matrix;
+  info.pNext = &features.all;
+  info.enabledExtensionCount = static_cast<uint32_t>(features.enabled_extensions.size());
+  info.ppEnabledExtensionNames = features.enabled_extensions.data();
   SAIN_RETURN_IF_ERROR(
       device->check(api.CreateDevice(device->info_.handle, &info, nullptr, &device->handle_), "vkCreateDevice"));
   SAIN_ASSIGN_OR_RETURN(device->api_, DeviceApi::load(api, device->handle_));

@@ -23,7 +23,7 @@ struct Capabilities {
   bool fp16 = false;       // 16-bit floats in storage and in arithmetic
   bool storage_8bit = false;
   bool integer_dot_product = false;
-  bool cooperative_matrix = false;  // VK_KHR_cooperative_matrix
+  bool cooperative_matrix = false;  // VK_KHR_cooperative_matrix: 16 x 16 x 16 of f16, summed in f32, by a subgroup
   bool buffer_device_address = false;
   bool memory_budget = false;  // VK_EXT_memory_budget
   bool timestamps = false;     // on the compute queue
@@ -35,6 +35,9 @@ struct Capabilities {
   uint32_t storage_alignment = 0;  // of a binding's offset
   uint64_t storage_range = 0;      // of a binding
   uint64_t allocation_bytes = 0;   // of one allocation and its buffer
+
+  /// Whether the shaders on activations in 8 bits run.
+  bool int8() const { return integer_dot_product && subgroups && subgroup_size >= 8; }
 
   /// The most bytes that one shader's buffer can have.
   uint64_t piece_bytes() const { return std::min(storage_range, allocation_bytes); }

@@ -8,9 +8,12 @@ namespace {
 
 using shaders::DecodeState;
 
-/// Parts that a token's positions are divided into: a workgroup a KV head leaves most of a GPU idle.
-constexpr uint32_t kSplits = 8;
+constexpr uint32_t kSplits = 8;        // at most kMostSplits
 constexpr uint32_t kSplitsFrom = 512;  // slots; below, merging costs more than it gains
+
+constexpr uint32_t kSmallBatch = 64;
+constexpr uint32_t kMatrixFrom = 4;  // tokens: fewer are faster through product.comp
+constexpr uint32_t kMostLists = 16;  // of appended batches
 
 uint32_t splits_of(uint32_t n_slots, uint32_t n_tokens) {
   return n_tokens == 1 && n_slots >= kSplitsFrom ? kSplits : 1;
@@ -33,6 +36,8 @@ Forward::Forward(Device& device, Pipelines& pipelines, const DeviceWeights& weig
 Result<std::unique_ptr<Forward>> Forward::create(Device& device, Pipelines& pipelines, const DeviceWeights& weights,
                                                  const Model& model, const ForwardOptions& options) {
   std::unique_ptr<Forward> forward(new Forward(device, pipelines, weights, model, options));
+  // The more tokens share a read of the weights the better, but where compute is slow a batch should end soon.
+  forward->batch_ = forward->can_matrix() ? kMaxBatch : kSmallBatch;
   SAIN_RETURN_IF_ERROR(forward->allocate());
   SAIN_RETURN_IF_ERROR(forward->record_decode());
   return forward;
@@ -44,22 +49,32 @@ Status Forward::allocate() {
     Slice* slice;
     uint64_t bytes;
   };
-  constexpr uint64_t kFloat = sizeof(float), kBatch = kMaxBatch;
+  constexpr uint64_t kFloat = sizeof(float);
+  const uint64_t batch = batch_;
   caches_.resize(config.n_layers);
   std::vector<Part> parts = {
-      {&tokens_, kBatch * sizeof(uint32_t)},
+      {&tokens_, batch * sizeof(uint32_t)},
       {&state_, sizeof(DecodeState)},
-      {&x_, kBatch * config.d_model * kFloat},
-      {&qkv_, kBatch * (config.q_dim() + 2 * config.kv_dim()) * kFloat},
-      {&q_, 2 * kBatch * config.q_dim() * kFloat},
-      {&attended_, kBatch * config.q_dim() * kFloat},
-      {&gate_, kBatch * config.d_ff * kFloat},
-      {&delta_, kBatch * config.d_model * kFloat},
+      {&x_, batch * config.d_model * kFloat},
+      {&qkv_, batch * (config.q_dim() + 2 * config.kv_dim()) * kFloat},
+      {&q_, 2 * batch * config.q_dim() * kFloat},
+      {&attended_, batch * config.q_dim() * kFloat},
+      {&gate_, batch * config.d_ff * kFloat},
+      {&delta_, batch * config.d_model * kFloat},
       {&last_, config.d_model * kFloat},
       {&logits_, config.vocab_size * kFloat},
-      {&parts_, uint64_t{kSplits} * config.n_heads * (config.head_dim + 2) * kFloat},
+      {&x8_, quantized_bytes(config.d_model)},
+      {&attended8_, quantized_bytes(config.q_dim())},
+      {&gate8_, quantized_bytes(config.d_ff)},
+      {&parts_, uint64_t{kMostSplits} * config.n_heads * (config.head_dim + 2) * kFloat},
+      {&counts_, config.n_heads * sizeof(uint32_t)},
       {&pairs_, Operators::argmax_bytes()},
   };
+  if (can_matrix()) {
+    parts.push_back({&x16_, batch * config.d_model * sizeof(uint16_t)});
+    parts.push_back({&attended16_, batch * config.q_dim() * sizeof(uint16_t)});
+    parts.push_back({&gate16_, batch * config.d_ff * sizeof(uint16_t)});
+  }
   for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
     parts.push_back({&caches_[layer], kv_cache_bytes(config.n_kv_heads, slots_of(layer), config.head_dim)});
   }
@@ -74,7 +89,11 @@ Status Forward::allocate() {
   SAIN_ASSIGN_OR_RETURN(state_in_, to_device_.allocate(state_.bytes));
   SAIN_ASSIGN_OR_RETURN(state_out_, to_host_.allocate(state_.bytes));
   SAIN_ASSIGN_OR_RETURN(logits_out_, to_host_.allocate(logits_.bytes));
-  return {};
+  SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
+  for (const Slice& cache : caches_) list.clear(cache);  // so that weights of 0 make 0 of whatever is there
+  list.clear(counts_);
+  SAIN_RETURN_IF_ERROR(list.finish());
+  return list.run();
 }
 
 KvRule Forward::rule_of(uint32_t layer) const {
@@ -82,12 +101,12 @@ KvRule Forward::rule_of(uint32_t layer) const {
   return config.is_local[layer] ? KvRule{config.sliding_window, 0} : options_.rule;
 }
 
-/// A batch's last token must leave what its first one sees.
+/// A batch's last token must leave what its first one sees. Whole blocks of 16, for matrices.
 uint32_t Forward::slots_of(uint32_t layer) const {
   const KvRule rule = rule_of(layer);
-  const uint32_t ring = rule.n_sinks + rule.window + kMaxBatch - 1;
-  if (rule.window == 0) return options_.max_length;
-  return options_.rule.window == 0 ? std::min(ring, options_.max_length) : ring;
+  const uint32_t ring = rule.n_sinks + rule.window + batch_ - 1;
+  const bool is_ring = rule.window != 0 && (options_.rule.window != 0 || ring < options_.max_length);
+  return ((is_ring ? ring : options_.max_length) + 15) / 16 * 16;
 }
 
 Status Forward::check_room(uint64_t n) const {
@@ -104,8 +123,8 @@ Status Forward::append(std::span<const formats::Token> tokens) {
                         model_->config().vocab_size);
     }
   }
-  for (size_t at = 0; at < tokens.size(); at += kMaxBatch) {
-    const std::span<const formats::Token> batch = tokens.subspan(at, std::min<size_t>(tokens.size() - at, kMaxBatch));
+  for (size_t at = 0; at < tokens.size(); at += batch_) {
+    const std::span<const formats::Token> batch = tokens.subspan(at, std::min<size_t>(tokens.size() - at, batch_));
     SAIN_ASSIGN_OR_RETURN(CommandList * list, list_of(static_cast<uint32_t>(batch.size())));
     DecodeState state = {};
     state.position = static_cast<uint32_t>(length_);
@@ -120,12 +139,17 @@ Status Forward::append(std::span<const formats::Token> tokens) {
 Result<std::vector<formats::Token>> Forward::append_likeliest(uint32_t n) {
   SAIN_CHECK(n <= shaders::kHistory && length_ > 0);
   SAIN_RETURN_IF_ERROR(check_room(n));
-  std::vector<formats::Token> tokens;
-  for (uint32_t i = 0; i < n; ++i) {
-    tokens.push_back(likeliest());  // what this pass appends has been chosen by the one before
-    SAIN_RETURN_IF_ERROR(decode_list_->run());
-    advance(1);
-  }
+  if (n == 0) return std::vector<formats::Token>();
+  // What a pass appends has been chosen by the one before.
+  DecodeState state = {};
+  std::memcpy(&state, state_out_.mapped, sizeof state);
+  const auto chosen = [&](uint32_t i) { return static_cast<formats::Token>(state.history[i % shaders::kHistory]); };
+  const uint32_t first = state.n_chosen - 1;
+  std::vector<formats::Token> tokens = {chosen(first)};
+  SAIN_RETURN_IF_ERROR(decode_list_->run(n));
+  advance(n);
+  std::memcpy(&state, state_out_.mapped, sizeof state);
+  for (uint32_t i = 1; i < n; ++i) tokens.push_back(chosen(first + i));
   return tokens;
 }
 
@@ -165,6 +189,7 @@ Result<std::span<const float>> Forward::logits() {
 Result<CommandList*> Forward::list_of(uint32_t n_tokens) {
   auto it = append_lists_.find(n_tokens);
   if (it == append_lists_.end()) {
+    if (append_lists_.size() >= kMostLists) append_lists_.clear();
     SAIN_ASSIGN_OR_RETURN(CommandList list, record_append(n_tokens));
     it = append_lists_.emplace(n_tokens, std::move(list)).first;
   }
@@ -189,30 +214,29 @@ Status Forward::record_decode() {
   return {};
 }
 
+Result<std::vector<TimedDispatch>> Forward::time_pass(uint32_t n_tokens) {
+  SAIN_CHECK(n_tokens >= 1 && n_tokens <= batch_);
+  SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
+  SAIN_RETURN_IF_ERROR(list.start_timing());
+  SAIN_RETURN_IF_ERROR(record_pass(list, n_tokens));
+  SAIN_RETURN_IF_ERROR(list.finish());
+  SAIN_RETURN_IF_ERROR(list.run());
+  return list.times();
+}
+
 /// From tokens_ and state_ to logits_, the next token, and the state after it.
 Status Forward::record_pass(CommandList& list, uint32_t n_tokens) {
   const ModelConfig& config = model_->config();
   SAIN_RETURN_IF_ERROR(
       operators_.embed(list, weights_->token_embedding, config.embedding_scale, tokens_, n_tokens, x_));
-  for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
-    list.barrier();
-    SAIN_RETURN_IF_ERROR(record_attention(list, layer, n_tokens));
-    list.barrier();
-    SAIN_RETURN_IF_ERROR(record_ffn(list, layer, n_tokens));
-  }
   list.barrier();
-  const uint64_t row = config.d_model * sizeof(float);
-  if (n_tokens > 1) {
-    list.copy(x_.part((n_tokens - 1) * row, row), last_);
-    list.barrier();
+  if (n_tokens == 1 && can_int8()) {
+    SAIN_RETURN_IF_ERROR(record_int8_layers(list));
+  } else if (n_tokens >= kMatrixFrom && can_matrix()) {
+    SAIN_RETURN_IF_ERROR(record_matrix_layers(list, n_tokens));
+  } else {
+    SAIN_RETURN_IF_ERROR(record_layers(list, n_tokens));
   }
-  SAIN_RETURN_IF_ERROR(operators_.product(list, {.w = &weights_->output,
-                                                 .x = n_tokens > 1 ? last_ : x_,
-                                                 .y = logits_,
-                                                 .y_stride = config.vocab_size,
-                                                 .norm = weights_->output_norm,
-                                                 .epsilon = config.rms_epsilon,
-                                                 .soft_cap = config.logit_soft_cap}));
   list.barrier();
   SAIN_RETURN_IF_ERROR(operators_.argmax(list, logits_, config.vocab_size, n_tokens, pairs_, tokens_, state_));
   list.barrier();
@@ -220,11 +244,37 @@ Status Forward::record_pass(CommandList& list, uint32_t n_tokens) {
   return {};
 }
 
+/// From x_ to logits_.
+Status Forward::record_layers(CommandList& list, uint32_t n_tokens) {
+  for (uint32_t layer = 0; layer < model_->config().n_layers; ++layer) {
+    SAIN_RETURN_IF_ERROR(record_attention(list, layer, n_tokens));
+    list.barrier();
+    SAIN_RETURN_IF_ERROR(record_ffn(list, layer, n_tokens));
+    list.barrier();
+  }
+  return record_output(list, n_tokens);
+}
+
+/// From the last of x_ to logits_.
+Status Forward::record_output(CommandList& list, uint32_t n_tokens) {
+  const ModelConfig& config = model_->config();
+  const uint64_t row = config.d_model * sizeof(float);
+  if (n_tokens > 1) {
+    list.copy(x_.part((n_tokens - 1) * row, row), last_);
+    list.barrier();
+  }
+  return operators_.product(list, {.w = &weights_->output,
+                                   .x = n_tokens > 1 ? last_ : x_,
+                                   .y = logits_,
+                                   .y_stride = config.vocab_size,
+                                   .norm = weights_->output_norm,
+                                   .epsilon = config.rms_epsilon,
+                                   .soft_cap = config.logit_soft_cap});
+}
+
 Status Forward::record_attention(CommandList& list, uint32_t layer, uint32_t n_tokens) {
   const ModelConfig& config = model_->config();
   const DeviceLayer& w = weights_->layers[layer];
-  const bool is_local = config.is_local[layer];
-  const KvRule rule = rule_of(layer);
   Product product = {.x = x_,
                      .y = qkv_,
                      .y_stride = config.q_dim() + 2 * config.kv_dim(),
@@ -239,7 +289,22 @@ Status Forward::record_attention(CommandList& list, uint32_t layer, uint32_t n_t
     SAIN_RETURN_IF_ERROR(operators_.product(list, product));
   }
   list.barrier();
-  const Attention attention = {
+  const Attention attention = attention_of(layer, n_tokens);
+  SAIN_RETURN_IF_ERROR(operators_.rope(list, attention));
+  list.barrier();
+  SAIN_RETURN_IF_ERROR(operators_.attention(list, attention));
+  list.barrier();
+  return record_residual(
+      list, {.w = &w.attention_output, .x = attended_, .n_tokens = n_tokens, .bias = w.attention_output_bias},
+      w.post_attention_norm);
+}
+
+Attention Forward::attention_of(uint32_t layer, uint32_t n_tokens) const {
+  const ModelConfig& config = model_->config();
+  const DeviceLayer& w = weights_->layers[layer];
+  const bool is_local = config.is_local[layer];
+  const KvRule rule = rule_of(layer);
+  return {
       .parameters = {.n_heads = config.n_heads,
                      .n_kv_heads = config.n_kv_heads,
                      .n_tokens = n_tokens,
@@ -263,13 +328,6 @@ Status Forward::record_attention(CommandList& list, uint32_t layer, uint32_t n_t
       .parts = parts_,
       .n_splits = splits_of(slots_of(layer), n_tokens),
   };
-  SAIN_RETURN_IF_ERROR(operators_.rope(list, attention));
-  list.barrier();
-  SAIN_RETURN_IF_ERROR(operators_.attention(list, attention));
-  list.barrier();
-  return record_residual(
-      list, {.w = &w.attention_output, .x = attended_, .n_tokens = n_tokens, .bias = w.attention_output_bias},
-      w.post_attention_norm);
 }
 
 Status Forward::record_ffn(CommandList& list, uint32_t layer, uint32_t n_tokens) {

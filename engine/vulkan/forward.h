@@ -26,7 +26,11 @@ struct ForwardOptions {
 /// a time.
 class Forward {
  public:
-  static constexpr uint32_t kMaxBatch = 64;  // tokens that pass through the weights at once
+  static constexpr uint32_t kMaxBatch = 512;
+  /// Parts that a token's positions are divided into: a workgroup a KV head leaves most of a GPU idle.
+  static constexpr uint32_t kMostSplits = 32;
+  /// Of attention_int8.comp and attention_matrix.comp, in 16 and 48 KiB of shared memory.
+  static constexpr uint32_t kMostHeadDim = 256;
 
   /// Errors: kResourceExhausted (no room on the device), kUnsupported (a cache too large for one shader's buffer).
   static Result<std::unique_ptr<Forward>> create(Device& device, Pipelines& pipelines, const DeviceWeights& weights,
@@ -50,6 +54,11 @@ class Forward {
   /// overwritten.
   bool truncate(uint64_t n_positions);
 
+  /// What each dispatch of a pass of n_tokens takes, at most batch(); the conversation is of no use after it.
+  Result<std::vector<TimedDispatch>> time_pass(uint32_t n_tokens);
+
+  /// Tokens that pass through the weights at once, at most kMaxBatch.
+  uint32_t batch() const { return batch_; }
   uint64_t length() const { return length_; }
   uint64_t bytes() const { return memory_.bytes(); }
   /// Forgets the conversation.
@@ -65,9 +74,24 @@ class Forward {
   Result<CommandList> record_append(uint32_t n_tokens);
   Status record_decode();
   Status record_pass(CommandList& list, uint32_t n_tokens);
+  Status record_layers(CommandList& list, uint32_t n_tokens);
+  Status record_output(CommandList& list, uint32_t n_tokens);
+  Attention attention_of(uint32_t layer, uint32_t n_tokens) const;
   Status record_attention(CommandList& list, uint32_t layer, uint32_t n_tokens);
   Status record_ffn(CommandList& list, uint32_t layer, uint32_t n_tokens);
   Status record_residual(CommandList& list, Product product, const Slice& post_norm);
+  // forward_int8.cc: for one token, with activations in 8 bits
+  bool can_int8() const;
+  Status record_int8_layers(CommandList& list);
+  Status record_int8_attention(CommandList& list, uint32_t layer);
+  Status record_int8_ffn(CommandList& list, uint32_t layer, const Slice& next_norm);
+  Status record_int8_residual(CommandList& list, VectorProduct product, const Slice& post_norm, const Slice& next_norm);
+  // forward_matrix.cc: for many tokens, on cooperative matrices
+  bool can_matrix() const;
+  Status record_matrix_layers(CommandList& list, uint32_t n_tokens);
+  Status record_matrix_attention(CommandList& list, uint32_t layer, uint32_t n_tokens);
+  Status record_matrix_ffn(CommandList& list, uint32_t layer, uint32_t n_tokens);
+  Status record_matrix_residual(CommandList& list, Product product, const Slice& post_norm);
   KvRule rule_of(uint32_t layer) const;
   uint32_t slots_of(uint32_t layer) const;
 
@@ -77,20 +101,23 @@ class Forward {
   const DeviceWeights* weights_;
   const Model* model_;
   ForwardOptions options_;
+  uint32_t batch_ = 0;
   uint64_t length_ = 0;
   uint64_t reached_ = 0;  // the greatest length so far: what was overwritten stays so when the length falls
 
   Arena memory_;
-  Slice tokens_;                   // (kMaxBatch)
-  Slice state_;                    // DecodeState
-  Slice x_;                        // (kMaxBatch, d_model): the residual stream
-  Slice qkv_;                      // (kMaxBatch, q_dim + 2 kv_dim)
-  Slice q_;                        // (2, kMaxBatch, q_dim)
-  Slice attended_, gate_, delta_;  // (kMaxBatch, q_dim), (kMaxBatch, d_ff), (kMaxBatch, d_model)
-  Slice last_;                     // (d_model): x of the last token
-  Slice logits_;                   // (vocab_size)
-  Slice parts_, pairs_;            // scratch of attention and argmax
-  std::vector<Slice> caches_;      // of each layer
+  Slice tokens_;                     // (batch_)
+  Slice state_;                      // DecodeState
+  Slice x_;                          // (batch_, d_model): the residual stream
+  Slice qkv_;                        // (batch_, q_dim + 2 kv_dim)
+  Slice q_;                          // (2, batch_, q_dim)
+  Slice attended_, gate_, delta_;    // (batch_, q_dim), (batch_, d_ff), (batch_, d_model)
+  Slice last_;                       // (d_model): x of the last token
+  Slice logits_;                     // (vocab_size)
+  Slice x8_, attended8_, gate8_;     // one token's x times the next norm's weight, and the others, in 8 bits
+  Slice x16_, attended16_, gate16_;  // (batch_, ...), f16: only with can_matrix()
+  Slice parts_, counts_, pairs_;     // scratch of attention and argmax
+  std::vector<Slice> caches_;        // of each layer
   Arena to_device_, to_host_;
   Slice tokens_in_, state_in_;                    // mapped
   Slice state_out_, logits_out_;                  // mapped

@@ -68,10 +68,80 @@ Status Operators::product(CommandList& list, const Product& args) {
   return {};
 }
 
+bool Operators::can_matrix() const {
+  constexpr uint32_t kSubgroup = 32, kSize = 256,
+                     kShared = 48 << 10;  // of product_matrix.comp and attention_matrix.comp
+  const Capabilities& can = device_->capabilities();
+  return can.cooperative_matrix && can.subgroup_size == kSubgroup && can.max_workgroup >= kSize &&
+         can.shared_bytes >= kShared && pipelines_->has("attention_matrix");
+}
+
+Status Operators::product_matrix(CommandList& list, const Product& args, bool has_halves) {
+  const DeviceMatrix& w = *args.w;
+  constexpr uint32_t kSize = 256, kRows = 128;  // of a workgroup
+  constexpr uint32_t kManyGroups = 96;          // enough for large GPUs: rather more reuse than more of them
+  const uint32_t interleaved = args.result == Product::Result::kGated ? 2 : 1;
+  for (const DeviceMatrix::Piece& piece : w.pieces) {
+    const uint32_t row_groups = divide_up(piece.n_rows * interleaved, kRows);
+    const uint32_t tokens = row_groups * divide_up(args.n_tokens, 128) >= kManyGroups ? 4 : 2;
+    const shaders::ProductParameters parameters = {.cols = w.cols,
+                                                   .rows = piece.n_rows,
+                                                   .x_stride = w.cols,
+                                                   .y_stride = args.y_stride,
+                                                   .y_offset = args.y_offset + piece.first_row,
+                                                   .n_tokens = args.n_tokens,
+                                                   .epsilon = 0,
+                                                   .soft_cap = 0};
+    SAIN_RETURN_IF_ERROR(dispatch(list, for_type("product", w.dtype) + "_matrix",
+                                  {kSize, tokens, static_cast<uint32_t>(args.result),
+                                   args.activation == Activation::kSilu ? shaders::kSilu : shaders::kGelu,
+                                   has_halves ? 1u : 0u, args.bias ? 1u : 0u},
+                                  {piece.slice, args.x, args.y, args.bias ? args.bias : args.x}, parameters,
+                                  {row_groups, divide_up(args.n_tokens, 32 * tokens)}));
+  }
+  return {};
+}
+
+Status Operators::halve(CommandList& list, const Slice& x, uint32_t n, const Slice& y) {
+  const uint32_t size = workgroup(n / 4);
+  return dispatch(list, "halves", {size}, {x, y}, shaders::QuantizeParameters{.n = n}, {divide_up(n / 4, size)});
+}
+
+Status Operators::vector_product(CommandList& list, const VectorProduct& args) {
+  const DeviceMatrix& w = *args.w;
+  for (const DeviceMatrix::Piece& piece : w.pieces) {
+    const uint32_t n_groups = divide_up(piece.n_rows, shaders::kGroupRows);
+    // Where few workgroups have to keep all of a GPU busy, they are large.
+    const uint32_t size = workgroup(uint64_t{w.cols} / 2, n_groups >= kManyVectorGroups ? 256 : 512);
+    const shaders::VectorProductParameters parameters = {.rows = piece.n_rows,
+                                                         .first_row = piece.first_row,
+                                                         .y_offset = args.y_offset + piece.first_row,
+                                                         .epsilon = args.epsilon,
+                                                         .soft_cap = args.soft_cap};
+    SAIN_RETURN_IF_ERROR(
+        dispatch(list, for_type("vector_product", w.dtype) + "_int8",
+                 {size, w.cols, args.is_normed ? 1u : 0u, args.bias ? 1u : 0u, static_cast<uint32_t>(args.result),
+                  args.activation == Activation::kSilu ? shaders::kSilu : shaders::kGelu, args.next ? 1u : 0u,
+                  args.next_weight ? 1u : 0u},
+                 {piece.slice, args.x, args.y ? args.y : args.next, args.bias ? args.bias : args.x,
+                  args.next_weight ? args.next_weight : args.x, args.next ? args.next : args.y},
+                 parameters, {n_groups}));
+  }
+  return {};
+}
+
+Status Operators::quantize(CommandList& list, const Slice& x, uint32_t n, const Slice& weight, const Slice& quantized) {
+  const uint32_t size = workgroup(n / 4);
+  return dispatch(list, "quantize_int8", {size, weight ? 1u : 0u}, {x, weight ? weight : x, quantized},
+                  shaders::QuantizeParameters{.n = n}, {divide_up(n / 4, size)});
+}
+
 Status Operators::rms_norm(CommandList& list, const Norm& args) {
   const shaders::NormParameters parameters = {.n = args.n, .epsilon = args.epsilon};
-  return dispatch(list, "rms_norm", {workgroup(args.n), args.result == Norm::Result::kAdd ? 1u : 0u},
-                  {args.x, args.weight, args.y}, parameters, {args.n_tokens});
+  return dispatch(
+      list, "rms_norm",
+      {workgroup(args.n), args.result == Norm::Result::kAdd ? 1u : 0u, args.result == Norm::Result::kHalves ? 1u : 0u},
+      {args.x, args.weight, args.y}, parameters, {args.n_tokens});
 }
 
 Status Operators::embed(CommandList& list, const DeviceMatrix& embedding, float scale, const Slice& tokens,
@@ -124,6 +194,32 @@ Status Operators::attention(CommandList& list, const Attention& args) {
                   {p.n_heads, p.n_tokens});
 }
 
+Status Operators::attention_matrix(CommandList& list, const Attention& args) {
+  constexpr uint32_t kSize = 128, kTokens = 64;
+  const shaders::AttentionParameters& p = args.parameters;
+  return dispatch(list, "attention_matrix", {kSize, args.head_dim}, {args.state, args.q, args.cache, args.out}, p,
+                  {p.n_heads, divide_up(p.n_tokens, kTokens)});
+}
+
+Status Operators::attention_int8(CommandList& list, const Attention& args) {
+  const shaders::AttentionParameters& p = args.parameters;
+  const uint32_t row = padded_head(args.head_dim), group = p.n_heads / p.n_kv_heads, sets = p.n_sinks != 0 ? 2 : 1;
+  const uint32_t lanes = std::min(std::bit_ceil(row / 8), std::bit_floor(device_->capabilities().subgroup_size));
+  uint32_t size = workgroup(kAttentionSize);
+  constexpr uint32_t kMostHeads = 8, kShared = 16 << 10;
+  const auto fits = [&](uint32_t heads) {
+    return 4 * (heads * (row * sets + size + 3) + row * size / lanes + 2 * args.n_splits + 1) <= kShared;
+  };
+  while (!fits(1) && size > row / 4) size /= 2;
+  // Heads that share what is read of the cache are worth their longer way only where that is much.
+  constexpr uint32_t kManySlots = 8192;
+  uint32_t heads = p.n_slots > kManySlots ? std::min(group, kMostHeads) : 1;
+  while (heads > 1 && (group % heads != 0 || !fits(heads))) --heads;
+  return dispatch(list, "attention_int8", {size, args.head_dim, heads, args.n_splits, p.n_sinks != 0 ? 1u : 0u, lanes},
+                  {args.state, args.q, args.cache, args.parts, args.counts, args.quantized}, p,
+                  {p.n_heads / heads, 1, args.n_splits});
+}
+
 Status Operators::argmax(CommandList& list, const Slice& values, uint32_t n, uint32_t n_tokens, const Slice& pairs,
                          const Slice& tokens, const Slice& state) {
   const uint32_t size = workgroup(256), n_groups = std::min(kArgmaxGroups, divide_up(n, size));
@@ -138,13 +234,15 @@ template <class Parameters>
 Status Operators::dispatch(CommandList& list, std::string_view shader, std::initializer_list<uint32_t> constants,
                            std::initializer_list<Slice> bindings, const Parameters& parameters, Grid grid) {
   SAIN_ASSIGN_OR_RETURN(VkPipeline pipeline, pipelines_->get(shader, {constants.begin(), constants.size()}));
-  return list.dispatch(pipeline, bindings, parameters, grid);
+  SAIN_RETURN_IF_ERROR(list.dispatch(pipeline, bindings, parameters, grid));
+  list.mark(fmt::format("{} ({} x {} x {})", shader, grid.x, grid.y, grid.z));
+  return {};
 }
 
 /// A power of two that is near what there is to do.
-uint32_t Operators::workgroup(uint64_t wanted) const {
-  constexpr uint64_t kLeast = 32, kMost = 256;
-  const uint64_t most = std::bit_floor(std::min<uint64_t>(device_->capabilities().max_workgroup, kMost));
+uint32_t Operators::workgroup(uint64_t wanted, uint64_t largest) const {
+  constexpr uint64_t kLeast = 32;
+  const uint64_t most = std::bit_floor(std::min<uint64_t>(device_->capabilities().max_workgroup, largest));
   return static_cast<uint32_t>(std::clamp(std::bit_floor(std::max<uint64_t>(wanted, 1)), kLeast, most));
 }
 

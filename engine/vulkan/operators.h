@@ -32,10 +32,35 @@ struct Product {
   float soft_cap = 0;
 };
 
+/// Tokens of what product_matrix() and attention_matrix() read and write: n_tokens rounded up to a multiple of this.
+constexpr uint32_t kMatrixTokens = 128;
+
+/// vector_product.comp: a product with one token's x in 8 bits, on devices with Capabilities::int8(). `w` is of a
+/// quantized type.
+struct VectorProduct {
+  const DeviceMatrix* w = nullptr;
+  Slice x = {};  // quantized_bytes(cols)
+  Slice y = {};  // written from y_offset on; none where `next` is all that is wanted of kGated
+  uint32_t y_offset = 0;
+  bool is_normed = false;  // x is divided by the root mean square of what it was made of
+  float epsilon = 0;       // of that
+  Slice bias = {};         // as y
+  Product::Result result = Product::Result::kStore;
+  Activation activation = Activation::kSilu;
+  float soft_cap = 0;
+  Slice next = {};         // quantized_bytes(rows): y times next_weight, in 8 bits; none where it is empty
+  Slice next_weight = {};  // (rows)
+};
+
+/// Bytes of a vector in 8 bits.
+constexpr uint64_t quantized_bytes(uint32_t n) {
+  return uint64_t{n} / shaders::kQuantizedBlock * shaders::kQuantizedWords * 4;
+}
+
 /// rms_norm.comp
 struct Norm {
-  enum class Result { kStore, kAdd };
-  Slice x = {};  // (n_tokens, n)
+  enum class Result { kStore, kAdd, kHalves };  // the last: y is f16
+  Slice x = {};                                 // (n_tokens, n)
   Slice weight = {};
   Slice y = {};  // (n_tokens, n)
   uint32_t n = 0, n_tokens = 1;
@@ -57,6 +82,8 @@ struct Attention {
   Slice out = {};          // (n_tokens, q_dim)
   Slice parts = {};        // (n_tokens, n_heads, n_splits, head_dim + 2), scratch; only with several splits
   uint32_t n_splits = 1;   // of the positions, for devices with more to do than one workgroup a head
+  Slice quantized = {};    // instead of `out`: quantized_bytes(q_dim); this and the next for attention_int8() alone
+  Slice counts = {};       // (n_heads) of zeros, scratch
 };
 
 /// Bytes of a layer's cache.
@@ -71,12 +98,26 @@ class Operators {
   Operators(const Device& device, Pipelines& pipelines) : device_(&device), pipelines_(&pipelines) {}
 
   Status product(CommandList& list, const Product& args);
+  /// The same on devices that can_matrix(), of x in f16 and with room for kMatrixTokens; y is f16 too if `has_halves`.
+  /// Rows are a multiple of 16, columns of 32; no norm, no cap.
+  Status product_matrix(CommandList& list, const Product& args, bool has_halves);
+  bool can_matrix() const;
+  /// y (n) is x (n) in f16; n a multiple of 4.
+  Status halve(CommandList& list, const Slice& x, uint32_t n, const Slice& y);
+  Status vector_product(CommandList& list, const VectorProduct& args);
+  /// `quantized` (quantized_bytes(n)) is x (n) times `weight`, if there is one. Devices with Capabilities::int8().
+  Status quantize(CommandList& list, const Slice& x, uint32_t n, const Slice& weight, const Slice& quantized);
   Status rms_norm(CommandList& list, const Norm& args);
   /// x (n_tokens, embedding.cols) of tokens (n_tokens).
   Status embed(CommandList& list, const DeviceMatrix& embedding, float scale, const Slice& tokens, uint32_t n_tokens,
                const Slice& x);
   Status rope(CommandList& list, const Attention& args);
   Status attention(CommandList& list, const Attention& args);
+  /// Of one token, on devices with Capabilities::int8(); head_dim is a multiple of 16.
+  Status attention_int8(CommandList& list, const Attention& args);
+  /// With `out` in f16 and room for kMatrixTokens, on devices that can_matrix(), without sinks; head_dim and slots are
+  /// multiples of 16.
+  Status attention_matrix(CommandList& list, const Attention& args);
   /// `pairs` has argmax_bytes(). The token goes to tokens[0], and `state` moves on by n_tokens.
   Status argmax(CommandList& list, const Slice& values, uint32_t n, uint32_t n_tokens, const Slice& pairs,
                 const Slice& tokens, const Slice& state);
@@ -84,11 +125,12 @@ class Operators {
 
  private:
   static constexpr uint32_t kArgmaxGroups = 64;
+  static constexpr uint32_t kAttentionSize = 256, kManyVectorGroups = 512;
 
   template <class Parameters>
   Status dispatch(CommandList& list, std::string_view shader, std::initializer_list<uint32_t> constants,
                   std::initializer_list<Slice> bindings, const Parameters& parameters, Grid grid);
-  uint32_t workgroup(uint64_t wanted) const;
+  uint32_t workgroup(uint64_t wanted, uint64_t largest = 256) const;
 
   const Device* device_;
   Pipelines* pipelines_;

@@ -143,6 +143,10 @@ Result<VkPipeline> Pipelines::get(std::string_view shader, std::span<const uint3
   return pipeline;
 }
 
+bool Pipelines::has(std::string_view shader) const {
+  return find_variant(shader, device_->capabilities()) != nullptr;
+}
+
 Status Pipelines::save() {
   if (file_.empty() || is_saved_) return {};
   const DeviceApi& api = device_->api();

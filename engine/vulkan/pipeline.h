@@ -41,6 +41,9 @@ class Pipelines {
   /// Errors: kNotFound (no such shader), what vkCreateComputePipelines says.
   Result<VkPipeline> get(std::string_view shader, std::span<const uint32_t> constants);
 
+  /// Whether there is such a shader in this program.
+  bool has(std::string_view shader) const;
+
   /// Writes what has been compiled since create() into the folder's file; does nothing where there is none.
   Status save();
 

@@ -1,9 +1,11 @@
 #include "engine/vulkan/weights.h"
 
+#include <algorithm>
 #include <array>
 
 #include "engine/rope_table.h"
 #include "engine/vulkan/operators.h"
+#include "kernels/packed.h"
 
 namespace sain::engine::vulkan {
 namespace {
@@ -89,6 +91,14 @@ Status place_layer(Placer& place, const ModelConfig& config, const LayerWeights&
 }
 
 }  // namespace
+
+bool DeviceWeights::is_quantized() const {
+  const auto is = [](const DeviceMatrix& w) { return w.pieces.empty() || kernels::is_packable(w.dtype); };
+  return is(output) && std::ranges::all_of(layers, [&](const DeviceLayer& w) {
+           return is(w.q) && is(w.k) && is(w.v) && is(w.attention_output) && is(w.gate_up) && is(w.gate) && is(w.up) &&
+                  is(w.down);
+         });
+}
 
 Result<DeviceWeights> DeviceWeights::load(Device& device, Uploader& uploader, const Model& model) {
   const ModelConfig& config = model.config();

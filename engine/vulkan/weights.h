@@ -37,6 +37,8 @@ class DeviceWeights {
   Slice frequencies_global, frequencies_local;  // rope_frequencies(); the latter only with local layers
   float magnitude_global = 1, magnitude_local = 1;
 
+  /// Whether all matrices that are multiplied with are of quantized types.
+  bool is_quantized() const;
   uint64_t bytes() const { return arena_.bytes(); }
 
  private:

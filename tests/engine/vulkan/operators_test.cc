@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <sstream>
@@ -145,6 +146,7 @@ struct AttentionCase {
   RopeLayout layout = RopeLayout::kHalves;
   bool has_head_norms = false;
   uint32_t rotary_dim = 0;  // 0: head_dim
+  enum class Way { kPlain, kInt8, kMatrix } way = Way::kPlain;
 };
 
 std::ostream& operator<<(std::ostream& out, const AttentionCase& c) {
@@ -164,7 +166,8 @@ class VulkanAttention : public sain::testing::VulkanTest {
     SCOPED_TRACE(name.str());
     const uint32_t length = c.position + c.n_tokens, q_dim = c.n_heads * c.head_dim, kv_dim = c.n_kv_heads * c.head_dim;
     const uint32_t width = q_dim + 2 * kv_dim;
-    const uint32_t n_slots = c.window == 0 ? length : c.n_sinks + c.window + c.n_tokens - 1;
+    uint32_t n_slots = c.window == 0 ? length : c.n_sinks + c.window + c.n_tokens - 1;
+    if (c.way == AttentionCase::Way::kMatrix) n_slots = (n_slots + 15) / 16 * 16;
     const std::vector<float> qkv = random_floats(length * width, 7);
     const std::vector<float> head_norms = random_floats(2 * c.head_dim, 8);
     const RopeConfig rope = {.layout = c.layout, .rotary_dim = c.rotary_dim != 0 ? c.rotary_dim : c.head_dim};
@@ -186,9 +189,12 @@ class VulkanAttention : public sain::testing::VulkanTest {
     args.frequencies = put(rope_frequencies(table.frequencies()));
     if (c.has_head_norms) args.head_norms = put(head_norms);
     // What has not been written is no number, so that whatever reads it shows.
-    args.cache = put(std::vector<uint8_t>(kv_cache_bytes(c.n_kv_heads, n_slots, c.head_dim), 0xff));
+    const uint8_t fill = c.way == AttentionCase::Way::kMatrix ? 0 : 0xff;
+    args.cache = put(std::vector<uint8_t>(kv_cache_bytes(c.n_kv_heads, n_slots, c.head_dim), fill));
     args.q = space(2 * c.n_tokens * q_dim * 4);
-    args.out = space(c.n_tokens * q_dim * 4);
+    args.out = space(std::max(c.n_tokens * 4, kMatrixTokens * 2) * q_dim);
+    if (c.way == AttentionCase::Way::kInt8) args.quantized = space(quantized_bytes(q_dim));
+    args.counts = put(std::vector<uint32_t>(c.n_heads));
     args.n_splits = c.n_splits;
     args.parts = space(c.n_tokens * c.n_heads * c.n_splits * (c.head_dim + 2) * 4);
     args.state = space(sizeof(shaders::DecodeState));
@@ -196,7 +202,10 @@ class VulkanAttention : public sain::testing::VulkanTest {
     CommandList list = *CommandList::create(*device_, *pipelines_);
     ASSERT_TRUE(operators_->rope(list, args));
     list.barrier();
-    ASSERT_TRUE(operators_->attention(list, args));
+    const Status recorded = c.way == AttentionCase::Way::kInt8     ? operators_->attention_int8(list, args)
+                            : c.way == AttentionCase::Way::kMatrix ? operators_->attention_matrix(list, args)
+                                                                   : operators_->attention(list, args);
+    ASSERT_TRUE(recorded) << recorded.error().message;
     ASSERT_TRUE(list.finish());
     // The batches overlap at the start where the length is no multiple: positions are then written again, the same.
     std::vector<uint32_t> firsts;
@@ -211,7 +220,24 @@ class VulkanAttention : public sain::testing::VulkanTest {
       const Status ran = list.run();
       ASSERT_TRUE(ran) << ran.error().message;
     }
-    compare(c, rope, table, qkv, head_norms, get<float>(args.out));
+    compare(c, rope, table, qkv, head_norms, result_of(c, args));
+  }
+
+  std::vector<float> result_of(const AttentionCase& c, const Attention& args) {
+    if (c.way == AttentionCase::Way::kPlain) return get<float>(args.out);
+    std::vector<float> result;
+    if (c.way == AttentionCase::Way::kMatrix) {
+      for (uint16_t half : get<uint16_t>(args.out)) result.push_back(kernels::half_to_float(half));
+      return result;
+    }
+    const std::vector<uint32_t> words = get<uint32_t>(args.quantized);
+    for (size_t block = 0; block < words.size(); block += shaders::kQuantizedWords) {
+      for (size_t i = 0; i < shaders::kQuantizedBlock; ++i) {
+        const auto code = static_cast<int8_t>(words[block + i / 4] >> (i % 4 * 8));
+        result.push_back(static_cast<float>(code) * std::bit_cast<float>(words[block + 4]));
+      }
+    }
+    return result;
   }
 
   void compare(const AttentionCase& c, const RopeConfig& rope, const RopeTable& table, std::vector<float> qkv,
@@ -276,7 +302,8 @@ class VulkanAttention : public sain::testing::VulkanTest {
         for (size_t i = 0; i < out.size(); ++i) {
           // A key that differs in the last bit of f32 may become another f16: 2^-11 of one of its elements, of which a
           // score gets a part; values are the same.
-          ASSERT_NEAR(got[t * q_dim + h * group * c.head_dim + i], out[i], 4e-3)
+          const float tolerance = c.way == AttentionCase::Way::kPlain ? 4e-3f : 1.2e-2f;
+          ASSERT_NEAR(got[t * q_dim + h * group * c.head_dim + i], out[i], tolerance)
               << "token " << t << ", head " << h << ", " << i;
         }
       }
@@ -319,6 +346,35 @@ TEST_P(VulkanAttention, InSplits) {
          .window = 150,
          .n_sinks = 4,
          .n_splits = 2});
+}
+
+TEST_P(VulkanAttention, InEightBits) {
+  if (!device_->capabilities().int8()) GTEST_SKIP() << "no integer dot products";
+  constexpr auto kInt8 = AttentionCase::Way::kInt8;
+  check({.head_dim = 64, .n_heads = 3, .n_kv_heads = 1, .n_tokens = 1, .position = 0, .n_splits = 4, .way = kInt8});
+  check({.head_dim = 64, .n_heads = 9, .n_kv_heads = 3, .n_tokens = 1, .position = 200, .n_splits = 4, .way = kInt8});
+  check({.head_dim = 128, .n_heads = 2, .n_kv_heads = 1, .n_tokens = 1, .position = 600, .n_splits = 2, .way = kInt8});
+  check({.head_dim = 256,
+         .n_heads = 4,
+         .n_kv_heads = 1,
+         .n_tokens = 1,
+         .position = 220,
+         .window = 150,
+         .n_sinks = 4,
+         .n_splits = 3,
+         .soft_cap = 2,
+         .way = kInt8});
+}
+
+TEST_P(VulkanAttention, OnCooperativeMatrices) {
+  if (!operators_->can_matrix()) GTEST_SKIP() << "no cooperative matrices";
+  constexpr auto kMatrix = AttentionCase::Way::kMatrix;
+  check({.head_dim = 64, .n_heads = 3, .n_kv_heads = 1, .n_tokens = 1, .position = 0, .way = kMatrix});
+  check({.head_dim = 64, .n_heads = 9, .n_kv_heads = 3, .n_tokens = 70, .position = 0, .way = kMatrix});
+  check({.head_dim = 128, .n_heads = 4, .n_kv_heads = 2, .n_tokens = 100, .position = 133, .way = kMatrix});
+  check({.head_dim = 96, .n_heads = 2, .n_kv_heads = 1, .n_tokens = 33, .position = 50, .window = 24, .way = kMatrix});
+  check(
+      {.head_dim = 256, .n_heads = 2, .n_kv_heads = 1, .n_tokens = 20, .position = 90, .soft_cap = 2, .way = kMatrix});
 }
 
 TEST_P(VulkanAttention, WithWhatOtherModelsHave) {

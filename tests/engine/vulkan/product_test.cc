@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -278,6 +279,113 @@ TEST_P(VulkanProduct, CapsLogits) {
   const std::vector<float> got = get<float>(y);
   for (size_t r = 0; r < 16; ++r) {
     ASSERT_NEAR(got[r], 30 * std::tanh(multiply(&matrix.floats[r * 32], x.data(), 32).value / 30), 1e-4);
+  }
+}
+
+/// The elements that codes and scales in 8 bits stand for.
+std::vector<float> elements_of(const std::vector<uint32_t>& words) {
+  std::vector<float> elements;
+  for (size_t block = 0; block < words.size(); block += shaders::kQuantizedWords) {
+    for (size_t i = 0; i < shaders::kQuantizedBlock; ++i) {
+      const auto code = static_cast<int8_t>(words[block + i / 4] >> (i % 4 * 8));
+      elements.push_back(static_cast<float>(code) * std::bit_cast<float>(words[block + 4]));
+    }
+  }
+  return elements;
+}
+
+// x is what its 8 bits stand for, and so is what comes out.
+TEST_P(VulkanProduct, InEightBits) {
+  if (!device_->capabilities().int8()) GTEST_SKIP() << "no integer dot products";
+  constexpr float kEpsilon = 1e-5f;
+  std::vector<Case> cases;
+  for (DType dtype : {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0}) {
+    cases.push_back({dtype, 16, 32, 1});
+    cases.push_back({dtype, 48, 1184, 1});
+  }
+  for (DType dtype : {DType::kQ4_K, DType::kQ5_K, DType::kQ6_K}) cases.push_back({dtype, 32, 768, 1});
+  for (const Case& c : cases) {
+    SCOPED_TRACE(fmt::format("{} {} x {}", dtype_info(c.dtype).name, c.rows, c.cols));
+    const TestMatrix matrix(c.dtype, c.rows, c.cols, 20);
+    const DeviceMatrix w = place_on_device({&matrix.w});
+    const uint32_t rows = static_cast<uint32_t>(c.rows), cols = static_cast<uint32_t>(c.cols);
+    const std::vector<float> x = random_floats(cols, 21, 3), norm = random_floats(cols, 22);
+    const std::vector<float> before = random_floats(rows, 23), next_norm = random_floats(rows, 24);
+    const Slice codes = space(quantized_bytes(cols)), next = space(quantized_bytes(rows)), y = put(before);
+    run([&](CommandList& list) -> Status {
+      SAIN_RETURN_IF_ERROR(operators_->quantize(list, put(x), cols, put(norm), codes));
+      list.barrier();
+      return operators_->vector_product(list, {.w = &w,
+                                               .x = codes,
+                                               .y = y,
+                                               .is_normed = true,
+                                               .epsilon = kEpsilon,
+                                               .result = Product::Result::kAdd,
+                                               .next = next,
+                                               .next_weight = put(next_norm)});
+    });
+    const std::vector<float> rounded = elements_of(get<uint32_t>(codes));
+    double squares = 0;
+    for (size_t i = 0; i < cols; ++i) {
+      const float scale = std::bit_cast<float>(get<uint32_t>(codes)[i / 16 * 6 + 4]);
+      ASSERT_NEAR(rounded[i], x[i] * norm[i], 0.501f * scale);
+      squares += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+    }
+    const double scale = 1 / std::sqrt(squares / cols + static_cast<double>(kEpsilon));
+    const std::vector<float> got = get<float>(y), got_next = elements_of(get<uint32_t>(next));
+    const std::vector<uint32_t> next_words = get<uint32_t>(next);
+    for (size_t r = 0; r < rows; ++r) {
+      const Expected expected = multiply(&matrix.floats[r * cols], rounded.data(), cols);
+      ASSERT_NEAR(got[r], scale * expected.value + static_cast<double>(before[r]), scale * expected.tolerance + 1e-5)
+          << "row " << r;
+      ASSERT_NEAR(got_next[r], got[r] * next_norm[r], 0.501f * std::bit_cast<float>(next_words[r / 16 * 6 + 4]));
+    }
+  }
+}
+
+TEST_P(VulkanProduct, OnCooperativeMatrices) {
+  if (!operators_->can_matrix()) GTEST_SKIP() << "no cooperative matrices";
+  std::vector<Case> cases;
+  for (DType dtype : {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kF32, DType::kF16}) {
+    cases.push_back({dtype, 16, 32, 1});
+    cases.push_back({dtype, 176, 96, 130});
+  }
+  for (DType dtype : {DType::kQ4_K, DType::kQ5_K, DType::kQ6_K}) cases.push_back({dtype, 160, 512, 70});
+  for (const Case& c : cases) {
+    SCOPED_TRACE(fmt::format("{} {} x {}, {} tokens", dtype_info(c.dtype).name, c.rows, c.cols, c.n_tokens));
+    const TestMatrix matrix(c.dtype, c.rows, c.cols, 30), up(c.dtype, c.rows, c.cols, 31);
+    const DeviceMatrix w = place_on_device({&matrix.w}), gate_up = place_on_device({&matrix.w, &up.w});
+    const uint32_t rows = static_cast<uint32_t>(c.rows), cols = static_cast<uint32_t>(c.cols);
+    const uint32_t room = (c.n_tokens + kMatrixTokens - 1) / kMatrixTokens * kMatrixTokens;
+    const std::vector<float> x = random_floats(room * cols, 32), bias = random_floats(rows, 33);
+    const Slice halves = space(room * cols * 2), gated = space(room * rows * 2);
+    const Slice y = put(std::vector<float>(room * rows, 5));
+    run([&](CommandList& list) -> Status {
+      SAIN_RETURN_IF_ERROR(operators_->halve(list, put(x), room * cols, halves));
+      list.barrier();
+      Product product = {.w = &w, .x = halves, .y = y, .y_stride = rows, .n_tokens = c.n_tokens};
+      product.bias = put(bias);
+      product.result = Product::Result::kAdd;
+      SAIN_RETURN_IF_ERROR(operators_->product_matrix(list, product, false));
+      product = {.w = &gate_up, .x = halves, .y = gated, .y_stride = rows, .n_tokens = c.n_tokens};
+      product.result = Product::Result::kGated;
+      return operators_->product_matrix(list, product, true);
+    });
+    const std::vector<float> got = get<float>(y);
+    const std::vector<uint16_t> got_gated = get<uint16_t>(gated);
+    constexpr double kHalf = 500;  // how much coarser f16 is, of which weights and x are
+    for (size_t t = 0; t < c.n_tokens; ++t) {
+      for (size_t r = 0; r < rows; ++r) {
+        const Expected g = multiply(&matrix.floats[r * cols], &x[t * cols], cols);
+        const Expected u = multiply(&up.floats[r * cols], &x[t * cols], cols);
+        ASSERT_NEAR(got[t * rows + r], g.value + 5 + static_cast<double>(bias[r]), kHalf * g.tolerance + 1e-5)
+            << "row " << r << ", token " << t;
+        const double silu = std::clamp(g.value / (1 + std::exp(-g.value)) * u.value, -65504.0, 65504.0);
+        const double tolerance = kHalf * (1.2 * g.tolerance * std::abs(u.value) + std::abs(g.value) * u.tolerance) +
+                                 1e-3 * std::abs(silu) + 1e-4;
+        ASSERT_NEAR(kernels::half_to_float(got_gated[t * rows + r]), silu, tolerance) << "row " << r << ", token " << t;
+      }
+    }
   }
 }
 

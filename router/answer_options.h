@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/logprobs.h"
+#include "router/answer_form.h"
 #include "router/member_config.h"
 
 namespace sain::router {
@@ -35,6 +37,7 @@ struct AnswerOptions {
   std::optional<int> top_k = {};
   std::optional<uint64_t> seed = {};
   std::vector<std::pair<engine::Token, float>> logit_bias = {};  // by tokens of whoever answers
+  std::shared_ptr<const AnswerForm> form = {};                   // none: any text. A cloud cannot promise one
 
   std::optional<uint32_t> top_logprobs = {};                // of alternatives to each token; none: no log
                                                             // probabilities are computed

@@ -142,6 +142,7 @@ Status Coordinator::handle(Conversation& conversation, std::string_view text, co
 /// The steps of a request, if it has several and two members at least are sure enough that each is theirs; otherwise
 /// the request as a whole. Neighbours of one member are one step.
 std::vector<RouteDecision> Coordinator::plan(const RouteDecision& whole, const Request& request) const {
+  if (request.options.answer.form != nullptr) return {whole};  // several answers would not have it together
   if (!options_.plans || whole.cause == RouteCause::kExplicit || request.options.mode != Mode::kAuto) return {whole};
   const std::vector<std::string> parts = split_steps(whole.request);
   std::vector<RouteDecision> steps;

@@ -185,6 +185,7 @@ Status ModelRunner::keep_beginning(engine::Session& session, const MemberConfig&
 
 void ModelRunner::forget() const {
   if (options_.prefixes != nullptr) options_.prefixes->clear();
+  forms_.clear();
 }
 
 Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, Conversation& conversation,
@@ -208,6 +209,7 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
       .max_tokens = is_stream || asked.answer.max_tokens ? member.max_tokens : answer_tokens,
       .stop_strings = asked.answer.is_raw ? member.stop_strings : stop_strings(model, member.stop_strings),
       .sampler = member.sampling,
+      .grammar = asked.answer.form ? forms_.compile(model, *asked.answer.form) : nullptr,
       .top_logprobs = asked.answer.top_logprobs ? asked.answer.top_logprobs : asked.top_logprobs,
       .priority = conversation.priority};
 

@@ -78,6 +78,7 @@ class ModelRunner {
   const engine::Model* assistant_;
   engine::SessionOptions options_;
   ConversationPolicy policy_;
+  mutable FormCache forms_;
   mutable std::mutex mutex_;
   mutable std::map<std::string, std::shared_ptr<const engine::Adapter>> adapters_;  // by name of the member
 };

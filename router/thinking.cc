@@ -45,6 +45,7 @@ Result<ThoughtEnd> think(engine::Session& session, std::span<const Token> tokens
   options.max_tokens = max_tokens;
   options.stop_strings = {std::string(kThoughtClose)};
   options.top_logprobs.reset();
+  options.grammar = nullptr;
   SAIN_ASSIGN_OR_RETURN(engine::Generation thought, session.generate(tokens, options, std::move(stop), sink));
   const formats::Tokenizer& tokenizer = session.model().tokenizer();
   const bool is_closed =

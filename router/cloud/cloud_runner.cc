@@ -29,6 +29,8 @@ Result<Answer> CloudRunner::answer(SpecialistId id, const Conversation& conversa
   const auto ms = [&start] {
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   };
+  if (asked.answer.form != nullptr)
+    return make_error(ErrorCode::kUnsupported, "it is not on this machine, and cannot promise an answer's form");
   const MemberConfig member = with(registry_.member(id), asked.answer);
   const CloudConfig& cloud = *member.cloud;
   const uint32_t answer_tokens = std::min(member.max_tokens, context_length_ / 2);

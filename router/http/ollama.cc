@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "router/http/api_error.h"
+#include "router/http/form_field.h"
 #include "router/http/json_body.h"
 #include "router/protocol/message.h"
 
@@ -127,7 +128,7 @@ Result<OllamaCall> parse_ollama(std::string_view text, OllamaUse use) {
   }
   if (fields.has("options")) read_options(fields.object("options"), body.at("options"), answer);
   refuse_unless(fields, body, "tools", json::array());
-  refuse_unless(fields, body, "format", "");
+  if (fields.has("format")) answer.form = read_ollama_format(fields, "format", text);
   if (error) return *std::move(error);
   SAIN_RETURN_IF_ERROR(list.finish(asked.call));
   return asked;

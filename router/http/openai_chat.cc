@@ -166,7 +166,7 @@ Result<OpenAiCall> parse_openai_chat(std::string_view text) {
   OpenAiCall call;
   std::optional<Error> error;
   read_messages(body, call.call, error);
-  read_openai_options(body, call, error);
+  read_openai_options(body, text, call, error);
   Fields fields(body, "", error);
   const bool wants_logprobs = fields.has("logprobs") && fields.flag("logprobs");
   if (wants_logprobs) call.call.options.answer.top_logprobs = 0;

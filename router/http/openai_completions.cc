@@ -150,7 +150,7 @@ Result<CompletionCall> parse_openai_completion(std::string_view text) {
   } else {
     fields.fail("prompt", "a text or a list of texts");
   }
-  read_openai_options(body, asked.call, error);
+  read_openai_options(body, text, asked.call, error);
   AnswerOptions& answer = asked.call.call.options.answer;
   answer.is_raw = true;
   if (fields.has("logprobs"))

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <limits>
 
+#include "router/http/form_field.h"
 #include "router/http/json_body.h"
 
 namespace sain::router {
@@ -41,7 +42,7 @@ void read_sain(Fields& fields, OpenAiCall& call) {
 
 }  // namespace
 
-void read_openai_options(const json& body, OpenAiCall& call, std::optional<Error>& error) {
+void read_openai_options(const json& body, std::string_view text, OpenAiCall& call, std::optional<Error>& error) {
   constexpr uint64_t kMostTokens = std::numeric_limits<uint32_t>::max();
   Fields fields(body, "", error);
   AnswerOptions& answer = call.call.options.answer;
@@ -70,11 +71,12 @@ void read_openai_options(const json& body, OpenAiCall& call, std::optional<Error
   }
   if (fields.has("logit_bias")) read_logit_bias(fields, body, answer);
   if (fields.has("sain")) read_sain(fields, call);
-  refuse_unless(fields, body, "response_format", {{"type", "text"}});
+  if (fields.has("response_format"))
+    answer.form = read_format(fields, "response_format", text, json::json_pointer("/response_format"));
+  if (fields.has("grammar")) answer.form = read_grammar(fields, "grammar");
   refuse_unless(fields, body, "modalities", {"text"});
   refuse_unless(fields, body, "tools", json::array());
   refuse_unless(fields, body, "functions", json::array());
-  refuse_unless(fields, body, "grammar", "");
 }
 
 ordered_json openai_usage(const std::vector<ChatEnd>& ends) {

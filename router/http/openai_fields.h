@@ -19,9 +19,10 @@ struct OpenAiCall {
 };
 
 /// How an answer is to be made: everything but what is asked, and log probabilities. Fields that are not known are
-/// passed over; what is known and cannot be done is an error. `error` keeps the first one, a kInvalidArgument that
-/// names the field.
-void read_openai_options(const nlohmann::json& body, OpenAiCall& call, std::optional<Error>& error);
+/// passed over; what is known and cannot be done is an error. `text` is the body as it came. `error` keeps the first
+/// one, a kInvalidArgument that names the field.
+void read_openai_options(const nlohmann::json& body, std::string_view text, OpenAiCall& call,
+                         std::optional<Error>& error);
 
 /// The usage of `ends`: prompts count once, answers all.
 nlohmann::ordered_json openai_usage(const std::vector<ChatEnd>& ends);

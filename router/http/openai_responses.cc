@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "router/http/api_error.h"
+#include "router/http/form_field.h"
 #include "router/http/json_body.h"
 #include "router/http/sse_writer.h"
 #include "router/privacy/audit_log.h"
@@ -173,7 +174,10 @@ Result<ResponsesCall> parse_openai_response(std::string_view text) {
   answer.top_p = read_float(fields, "top_p", 0, 1);
   refuse_unless(fields, body, "tools", json::array());
   refuse_unless(fields, body, "background", false);
-  refuse_unless(fields, body, "text", {{"format", {{"type", "text"}}}});
+  if (fields.has("text")) {
+    Fields form = fields.object("text");
+    if (form.has("format")) answer.form = read_format(form, "format", text, json::json_pointer("/text/format"));
+  }
   for (const char* name : {"previous_response_id", "conversation"})  // nothing is kept
     if (fields.has(name)) fields.fail(name, "the whole conversation in input");
   if (error) return *std::move(error);

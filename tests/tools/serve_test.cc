@@ -102,6 +102,43 @@ TEST_F(ServeCommand, RoutesAndAnswers) {
   EXPECT_EQ(streamed, content(talk));
 }
 
+TEST_F(ServeCommand, AnswersHaveTheFormThatIsAskedFor) {
+  const json schema = json::parse(R"({
+    "type": "object", "required": ["name", "age", "tags"], "additionalProperties": false,
+    "properties": {"name": {"type": "string", "maxLength": 12}, "age": {"type": "integer", "minimum": 0, "maximum": 150},
+                   "tags": {"type": "array", "items": {"enum": ["a", "b"]}, "maxItems": 2}}})");
+  const auto expect_fits = [](const std::string& text) {
+    const json answer = json::parse(text, nullptr, false);
+    ASSERT_TRUE(answer.is_object()) << text;
+    EXPECT_EQ(answer.size(), 3u) << text;
+    EXPECT_TRUE(answer["name"].is_string()) << text;
+    EXPECT_LE(answer["age"], 150) << text;
+    EXPECT_LE(answer["tags"].size(), 2u) << text;
+  };
+  // One after the other: a plan of two steps would give two answers.
+  const char* request = "Describe a person as JSON, then translate it into German.";
+  json fields = {{"model", "assistant"}, {"max_completion_tokens", 100}};
+  fields["response_format"] = {{"type", "json_schema"}, {"json_schema", {{"name", "person"}, {"schema", schema}}}};
+  for (const int seed : {1, 2}) {
+    fields.update({{"temperature", 1.5}, {"seed", seed}});
+    const json answer = ask_json(kChat, chat(request, fields));
+    EXPECT_EQ(answer["choices"][0]["finish_reason"], "stop") << answer;
+    expect_fits(content(answer));
+  }
+  const json ollama = {{"model", "coding"},
+                       {"stream", false},
+                       {"format", schema},
+                       {"options", {{"num_predict", 100}}},
+                       {"messages", {{{"role", "user"}, {"content", request}}}}};
+  expect_fits(ask_json("/api/chat", ollama)["message"]["content"]);
+  const json response = {{"input", request},
+                         {"max_output_tokens", 100},
+                         {"text", {{"format", {{"type", "json_schema"}, {"name", "person"}, {"schema", schema}}}}}};
+  expect_fits(ask_json("/v1/responses", response)["output"][0]["content"][0]["text"]);
+  fields = {{"model", "assistant"}, {"grammar", "root ::= \"yes\" | \"no\""}};
+  EXPECT_THAT(content(ask_json(kChat, chat("Is water wet?", fields))), ::testing::AnyOf("yes", "no"));
+}
+
 TEST_F(ServeCommand, WhatARequestSaysCounts) {
   const json fields = {{"model", "assistant"}, {"max_completion_tokens", 20}};
   const std::string whole = content(ask_json(kChat, chat("Tell me a joke", fields)));

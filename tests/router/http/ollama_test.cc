@@ -88,7 +88,9 @@ TEST(Ollama, ErrorsHaveItsForm) {
               StartsWith("options.top_p: expected"));
   EXPECT_THAT(error("/api/chat", std::string(kChat) + R"(, "options": {"num_predict": -7}})", 400),
               StartsWith("options.num_predict: expected"));
-  EXPECT_THAT(error("/api/chat", std::string(kChat) + R"(, "format": "json"})", 400), StartsWith("format: expected"));
+  EXPECT_THAT(error("/api/chat", std::string(kChat) + R"(, "format": "xml"})", 400), StartsWith("format: expected"));
+  EXPECT_THAT(error("/api/chat", std::string(kChat) + R"(, "format": {"type": "tree"}})", 400),
+              StartsWith("format: expected"));
   EXPECT_THAT(error("/api/generate", R"({"model": "auto"})", 400), StartsWith("prompt: expected"));
   EXPECT_THAT(error("/api/generate", R"({"model": "llama3", "prompt": "a"})", 404), StartsWith("model: there is no"));
 }

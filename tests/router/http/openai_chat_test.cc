@@ -170,7 +170,12 @@ TEST(OpenAiChat, AWrongFieldIsNamed) {
       {{{"stream", "yes"}}, "stream"},
       {{{"stream_options", {{"include_usage", 1}}}}, "stream_options.include_usage"},
       {{{"model", 5}}, "model"},
-      {{{"response_format", {{"type", "json_object"}}}}, "response_format"},
+      {{{"response_format", "json"}}, "response_format"},
+      {{{"response_format", {{"type", "xml"}}}}, "response_format.type"},
+      {{{"response_format", {{"type", "json_schema"}, {"json_schema", {{"name", "a"}}}}}}, "response_format.schema"},
+      {{{"response_format", {{"type", "json_schema"}, {"schema", {{"type", "tree"}}}}}}, "response_format"},
+      {{{"grammar", "root ::= ("}}, "grammar"},
+      {{{"grammar", 5}}, "grammar"},
       {{{"tools", json::array({json::object()})}}, "tools"},
       {{{"sain", {{"mode", "turbo"}}}}, "sain.mode"},
       {{{"messages", "Hi"}}, "messages"},
@@ -190,6 +195,22 @@ TEST(OpenAiChat, AWrongFieldIsNamed) {
     EXPECT_EQ(writer.json()["error"]["param"], param) << writer.response.body;
     EXPECT_EQ(writer.json()["error"]["type"], "invalid_request_error");
   }
+}
+
+TEST(OpenAiChat, ReadsTheFormOfAnAnswer) {
+  const auto form = [](const std::string& fields) {
+    const auto call = parse_openai_chat(R"({"messages": [{"role": "user", "content": "Hi"}], )" + fields + "}");
+    EXPECT_TRUE(call) << call.error().message;
+    return call ? call->call.options.answer.form : nullptr;
+  };
+  EXPECT_EQ(form(R"("response_format": {"type": "text"})"), nullptr);
+  EXPECT_EQ(form(R"("grammar": "")"), nullptr);
+  EXPECT_EQ(form(R"("grammar": "root ::= \"a\"")")->text, "root ::= \"a\"");
+  EXPECT_EQ(form(R"("response_format": {"type": "json_object"})")->text, "json_object");
+  // In the schema's own order.
+  const std::string schema = R"({"type":"object","properties":{"b":{"type":"null"},"a":{"type":"null"}}})";
+  EXPECT_EQ(form(R"("response_format": {"type": "json_schema", "json_schema": {"schema": )" + schema + "}}")->text,
+            schema);
 }
 
 TEST(OpenAiChat, WhatIsNoJsonIsRefused) {

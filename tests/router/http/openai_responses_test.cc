@@ -67,6 +67,7 @@ TEST(OpenAiResponses, AWrongFieldIsNamed) {
       {R"({"input": "a", "max_output_tokens": 0})", "max_output_tokens"},
       {R"({"input": "a", "previous_response_id": "x"})", "previous_response_id"},
       {R"({"input": "a", "tools": [1]})", "tools"},
+      {R"({"input": "a", "text": {"format": {"type": "xml"}}})", "text.format.type"},
   };
   for (const auto& [body, param] : cases) {
     const RecordingWriter writer = api.post(kPath, body);

@@ -50,7 +50,7 @@ enum class Needs {
 };
 
 struct Endpoint {
-  std::string_view path;
+  std::string_view path;    // one that ends in a slash is all that begin so
   std::string_view method;  // GET is HEAD too
   ApiStyle style;
   Needs needs;
@@ -80,6 +80,12 @@ Status status(const Call& call) {
 
 Status models(const Call& call) {
   return answer_models(*call.backend->team(), call.writer);
+}
+
+constexpr std::string_view kModel = "/v1/models/";
+
+Status model(const Call& call) {
+  return answer_model(std::string_view(call.request.path).substr(kModel.size()), *call.backend->team(), call.writer);
 }
 
 Status openai_chat(const Call& call) {
@@ -128,6 +134,7 @@ constexpr std::array kEndpoints = {
     Endpoint{"/metrics", "GET", ApiStyle::kOpenAi, Needs::kModel, metrics},
     Endpoint{"/v1/status", "GET", ApiStyle::kOpenAi, Needs::kModel, status},
     Endpoint{"/v1/models", "GET", ApiStyle::kOpenAi, Needs::kModel, models},
+    Endpoint{kModel, "GET", ApiStyle::kOpenAi, Needs::kModel, model},
     Endpoint{"/v1/chat/completions", "POST", ApiStyle::kOpenAi, Needs::kPlace, openai_chat},
     Endpoint{"/v1/completions", "POST", ApiStyle::kOpenAi, Needs::kPlace, openai_completion},
     Endpoint{"/v1/responses", "POST", ApiStyle::kOpenAi, Needs::kPlace, openai_response},
@@ -178,7 +185,8 @@ void Api::answer(const HttpRequest& request, ResponseWriter& writer) {
   const Endpoint* endpoint = nullptr;
   std::string allowed;  // methods of this path
   for (const Endpoint& known : kEndpoints) {
-    if (known.path != request.path) continue;
+    const bool is_it = known.path.ends_with('/') ? request.path.starts_with(known.path) : request.path == known.path;
+    if (!is_it) continue;
     allowed += fmt::format("{}{}, ", known.method, known.method == "GET" ? ", HEAD" : "");
     if (known.method == method) endpoint = &known;
   }

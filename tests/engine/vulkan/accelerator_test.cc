@@ -156,6 +156,13 @@ TEST_P(VulkanAccelerator, RefusesWhatOnlyTheProcessorDoes) {
   EXPECT_EQ(session(*gpu_).hidden_state(some_tokens(5), 1)->size(), cpu_->config().d_model);
 }
 
+TEST_P(VulkanAccelerator, ThereIsNoSuchDevice) {
+  const auto opened = Accelerator::open("vulkan:999");
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::kNotFound);
+  EXPECT_NE(opened.error().message.find("999"), std::string::npos);
+}
+
 INSTANTIATE_TEST_SUITE_P(Limits, VulkanAccelerator, all_limits(), limits_name);
 
 }  // namespace

@@ -48,6 +48,9 @@ TEST(Api, ListsWhoCanBeAsked) {
   EXPECT_EQ(list["data"][1]["id"], "assistant");
   EXPECT_EQ(list["data"][2]["id"], "coding");
   EXPECT_EQ(list["data"][2]["object"], "model");
+  EXPECT_EQ(FakeApi().ask(http_request("GET", "/v1/models/coding")).json(), list["data"][2]);
+  for (const char* name : {"", "llama3", "coding/"})
+    EXPECT_EQ(FakeApi().ask(http_request("GET", std::string("/v1/models/") + name)).response.status, 404) << name;
 }
 
 TEST(Api, UnknownPathsAndMethodsAreErrors) {

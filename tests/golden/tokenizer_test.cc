@@ -119,7 +119,8 @@ TEST_P(GoldenTokenizer, KnowsItsSpecialTokens) {
 }
 
 TEST_P(GoldenTokenizer, EncodesTheGreedyPrompts) {
-  for (const auto& c : golden_json(GetParam(), "greedy")["cases"]) {
+  const auto greedy = golden_json(GetParam(), "greedy");
+  for (const auto& c : greedy["cases"]) {
     const std::vector<Token> ids = with_bos(tokenizer->encode(c["prompt"].get<std::string>(), SpecialTokens::kParse));
     EXPECT_EQ(ids, c["prompt_ids"].get<std::vector<Token>>()) << c["name"];
   }

@@ -51,7 +51,8 @@ TEST(Devices, AModelGivesTheSameAnswerOnEach) {
   };
   const json expected = json_of(run({"--exact"}))["tokens"];
   EXPECT_EQ(expected.size(), 6u);
-  for (const json& device : json_of(run_sain({"devices", "--json"}, kDriver))["devices"]) {
+  const json devices = json_of(run_sain({"devices", "--json"}, kDriver))["devices"];
+  for (const json& device : devices) {
     const ProcessResult result = run({"--device", device["id"].get<std::string>()});
     EXPECT_EQ(result.exit_code, 0) << result.err;
     EXPECT_EQ(json_of(result)["tokens"], expected) << device["name"];

@@ -17,19 +17,24 @@ using formats::ChatTemplate;
 using formats::GgufFile;
 using formats::Tokenizer;
 
-/// Brings whole pages around `bytes` into memory, and this process's view of them: a page that only the disk has
-/// written is still a fault to the processor of a virtual machine, which would be paid in the first forward pass.
+/// Brings `bytes` into memory, and this process's view of them: a page that only the disk has written is still a fault
+/// to the processor of a virtual machine, which would be paid in the first forward pass. Touching is what does it, with
+/// the pages around each one at once where they are in memory: madvise(MADV_POPULATE_READ) takes half as long again,
+/// page by page. What goes wrong Model::status() says.
 void read_pages(std::span<const std::byte> bytes) {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  const size_t before = reinterpret_cast<uintptr_t>(bytes.data()) % page;
-  void* aligned = const_cast<std::byte*>(bytes.data() - before);
-  // Where that fails, in Linux before 5.14 or because the file was cut or the disk is broken, touching does it, and
-  // Model::status() says what came of it.
-  if (madvise(aligned, bytes.size() + before, MADV_POPULATE_READ) != 0)
-    madvise(aligned, bytes.size() + before, MADV_WILLNEED);
   for (size_t at = 0; at < bytes.size(); at += page) {
     [[maybe_unused]] const volatile std::byte touched = bytes[at];
   }
+}
+
+/// Asks for pages of 2 MiB. A file system with large folios (XFS, Btrfs, ext4 since Linux 6.16) then reads such pieces,
+/// and to map one costs no more than to map 4 KiB: 2.9 GB that are in the page cache take 3 ms instead of 60, and
+/// letting go of them 4 instead of 75. Others leave everything as it is.
+void ask_for_huge_pages(std::span<const std::byte> bytes) {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t before = reinterpret_cast<uintptr_t>(bytes.data()) % page;
+  madvise(const_cast<std::byte*>(bytes.data() - before), bytes.size() + before, MADV_HUGEPAGE);
 }
 
 /// Lets go of the whole pages inside `bytes` of a mapped file.
@@ -52,6 +57,7 @@ Status read_weights(const Weights& weights, const LoadOptions& options, Progress
     for (size_t at = 0; at < all.size(); at += kStep)
       steps.push_back(all.subspan(at, std::min(kStep, all.size() - at)));
     total += all.size();
+    ask_for_huge_pages(all);
   });
   std::atomic<size_t> done = 0;
   ThreadPool().parallel_for(steps.size(), 1, [&](unsigned thread, size_t begin, size_t) {

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
@@ -12,7 +13,8 @@
 namespace sain::formats {
 namespace {
 
-constexpr size_t kBufferBytes = 1 << 16;
+// What a file system with large folios keeps in one piece, which is mapped at once: see engine/model.cc.
+constexpr size_t kBufferBytes = 2 << 20;
 
 Error io_error(const std::filesystem::path& path, const char* action, int number) {
   return make_error(number == ENOENT || number == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo, "{}: cannot {}: {}",
@@ -64,9 +66,7 @@ Result<AtomicFile> AtomicFile::create(const std::filesystem::path& target, FileA
 }
 
 AtomicFile::AtomicFile(std::filesystem::path target, std::filesystem::path temporary, int fd)
-    : target_(std::move(target)), temporary_(std::move(temporary)), fd_(fd) {
-  buffer_.reserve(kBufferBytes);
-}
+    : target_(std::move(target)), temporary_(std::move(temporary)), fd_(fd) {}
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
     : target_(std::move(other.target_)),
@@ -80,12 +80,14 @@ AtomicFile::~AtomicFile() {
 }
 
 Status AtomicFile::write(std::span<const std::byte> bytes) {
-  if (buffer_.size() + bytes.size() > kBufferBytes) {
+  while (!bytes.empty()) {
+    const auto piece = bytes.first(std::min(bytes.size(), kBufferBytes - buffer_.size()));
+    buffer_.insert(buffer_.end(), piece.begin(), piece.end());
+    bytes = bytes.subspan(piece.size());
+    if (buffer_.size() < kBufferBytes) return {};
     SAIN_RETURN_IF_ERROR(write_through(buffer_));
     buffer_.clear();
   }
-  if (bytes.size() >= kBufferBytes) return write_through(bytes);
-  buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
   return {};
 }
 

@@ -40,7 +40,7 @@ class AtomicFile {
   std::filesystem::path target_;
   std::filesystem::path temporary_;  // empty where there is none (yet, or any more)
   int fd_;
-  std::vector<std::byte> buffer_;  // small writes gather here
+  std::vector<std::byte> buffer_;  // writes gather here
 };
 
 /// A file of `text`, in place of what was there. Errors: those of AtomicFile.

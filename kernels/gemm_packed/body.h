@@ -177,10 +177,16 @@ SAIN_INLINE size_t rows_of_part(size_t n_rows, int p) {
   return rows < V::kRows ? rows : V::kRows;
 }
 
+/// Weights that memory is asked for while others are multiplied.
+struct Ahead {
+  const uint8_t* at;  // moves on by `step` bytes a sub-block; nullptr: none
+  size_t step;
+};
+
 /// y[c][0, n_rows) of a group and kTokens tokens, straight from the packed weights.
 template <class V, class Unit, int kTokens>
 __attribute__((noinline)) void direct(const Unit* unit, size_t n_units, const uint8_t* record, size_t n_rows, float* y,
-                                      size_t y_stride, size_t read_ahead) {
+                                      size_t y_stride, Ahead ahead) {
   using F = FormatOf<Unit>;
   typename V::Floats acc[kParts<V>][kTokens];
   unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA {
@@ -190,10 +196,9 @@ __attribute__((noinline)) void direct(const Unit* unit, size_t n_units, const ui
     Scales<V> of_unit[kParts<V>];
     unroll<0, kParts<V>>([&]<int p>() SAIN_INLINE_LAMBDA { of_unit[p] = unit_scales<V, p>(*unit); });
     for (int s = 0; s < kSubBlocks<Unit>; ++s, record += q8_record_bytes(kTokens)) {
-      if (read_ahead != 0) {
-        constexpr size_t kBytes = sizeof(Unit) / kSubBlocks<Unit>;
-        const uint8_t* ahead = reinterpret_cast<const uint8_t*>(unit) + kBytes * static_cast<size_t>(s) + read_ahead;
-        for (size_t at = 0; at < kBytes; at += 64) __builtin_prefetch(ahead + at);
+      if (ahead.at != nullptr) {
+        for (size_t at = 0; at < ahead.step; at += 64) __builtin_prefetch(ahead.at + at, 0, 2);
+        ahead.at += ahead.step;
       }
       Scales<V> scales[kParts<V>];
       typename V::Floats w_sum[kParts<V>];
@@ -357,18 +362,29 @@ SAIN_INLINE void with_constant(size_t n, F&& f) {
   });
 }
 
-/// A group for all tokens, then the next: after the first panel its weights come from a cache.
+/// A group for all tokens, then the next: after the first panel its weights come from a cache, and the next group's are
+/// on their way to it.
 template <class V, class Unit>
 void multiply_directly(const GemmPackedArgs& args) {
+  constexpr size_t kBlockBytes = sizeof(Unit) / kSubBlocks<Unit>;
   const size_t n_units = args.n_cols / Unit::kElements, n_blocks = args.n_cols / kQ8Block;
+  const size_t n_later = (args.n_tokens - 1) / V::kPanel;  // panels after the first
+  const size_t step = n_later == 0 ? 0 : (kBlockBytes / n_later + 63) / 64 * 64;
   const Unit* unit = static_cast<const Unit*>(args.weights);
   for (size_t row = 0; row < args.n_groups * kPackedRows; row += kPackedRows, unit += n_units) {
     const uint8_t* panel = static_cast<const uint8_t*>(args.panels);
+    const uint8_t* next = reinterpret_cast<const uint8_t*>(unit + n_units);
     for (size_t token = 0; token < args.n_tokens; token += V::kPanel) {
       const size_t width = args.n_tokens - token < V::kPanel ? args.n_tokens - token : V::kPanel;
+      Ahead ahead = {nullptr, 0};
+      if (token != 0) {
+        ahead = {next + (token / V::kPanel - 1) * (n_blocks * kBlockBytes / n_later), step};
+      } else if (n_later == 0 && args.read_ahead != 0) {
+        ahead = {reinterpret_cast<const uint8_t*>(unit) + args.read_ahead, kBlockBytes};
+      }
       with_constant<V::kPanel>(width, [&]<int kTokens>() {
         direct<V, Unit, kTokens>(unit, n_units, panel, args.n_rows - row, args.y + token * args.y_stride + row,
-                                 args.y_stride, token == 0 ? args.read_ahead : 0);
+                                 args.y_stride, ahead);
       });
       panel += n_blocks * q8_record_bytes(width);
     }

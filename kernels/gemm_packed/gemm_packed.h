@@ -26,8 +26,8 @@ struct GemmPackedArgs {
   float* y;            // token c's first result is y[c * y_stride]
   size_t y_stride;
   void* scratch;            // GemmPacked::scratch_bytes, aligned to 64; of one thread alone
-  size_t read_ahead;        // bytes of weights between what is asked of memory and what is multiplied; 0: leave it to
-                            // the machine
+  size_t read_ahead;        // bytes of weights between what is asked of memory and what is multiplied, where tokens
+                            // are few; 0: leave it to the machine
   size_t tile_blocks = 16;  // see above; versions that unpack no tiles ignore it
 };
 

@@ -77,13 +77,14 @@ Result<ApiKeys> ApiKeys::load(const std::filesystem::path& file) {
   return keys;
 }
 
-bool ApiKeys::contains(std::string_view key) const {
+std::optional<size_t> ApiKeys::find(std::string_view key) const {
   Hash hash;
   crypto_generichash(hash.data(), hash.size(), reinterpret_cast<const unsigned char*>(key.data()), key.size(), nullptr,
                      0);
-  bool is_there = false;
-  for (const Hash& known : hashes_) is_there |= sodium_memcmp(hash.data(), known.data(), hash.size()) == 0;
-  return is_there;
+  std::optional<size_t> found;
+  for (size_t i = 0; i < hashes_.size(); ++i)
+    if (sodium_memcmp(hash.data(), hashes_[i].data(), hash.size()) == 0) found = i;
+  return found;
 }
 
 std::optional<ApiError> check_host_and_origin(const HttpRequest& request, const AccessOptions& options) {
@@ -95,7 +96,8 @@ std::optional<ApiError> check_host_and_origin(const HttpRequest& request, const 
   return std::nullopt;
 }
 
-std::optional<ApiError> check_key(const HttpRequest& request, const ApiKeys& keys) {
+std::optional<ApiError> check_key(const HttpRequest& request, const ApiKeys& keys, size_t& client) {
+  client = 0;
   if (keys.empty()) return std::nullopt;
   constexpr std::string_view kBearer = "Bearer ";
   std::string_view key = request.header("authorization");
@@ -105,7 +107,9 @@ std::optional<ApiError> check_key(const HttpRequest& request, const ApiKeys& key
     key = request.header("x-api-key");
   }
   if (key.empty()) return ApiError{401, "an API key is needed: Authorization: Bearer KEY"};
-  if (!keys.contains(key)) return ApiError{401, "this API key is not known", {}, "invalid_api_key"};
+  const auto found = keys.find(key);
+  if (!found) return ApiError{401, "this API key is not known", {}, "invalid_api_key"};
+  client = *found;
   return std::nullopt;
 }
 

@@ -26,8 +26,9 @@ class ApiKeys {
   static Result<ApiKeys> load(const std::filesystem::path& file);  // errors also: those of read_text_file()
 
   bool empty() const { return hashes_.empty(); }
-  /// Takes as long whatever the key.
-  bool contains(std::string_view key) const;
+  size_t size() const { return hashes_.size(); }
+  /// Which of them `key` is, counted from 0. Takes as long whatever the key.
+  std::optional<size_t> find(std::string_view key) const;
 
  private:
   using Hash = std::array<unsigned char, 32>;
@@ -44,7 +45,8 @@ struct AccessOptions {
 /// gives itself away by Host (DNS rebinding), a page elsewhere by Origin. Either is 403; a key that is missing or wrong
 /// is 401. Pages of this server itself may ask, and programs, which send no Origin.
 std::optional<ApiError> check_host_and_origin(const HttpRequest& request, const AccessOptions& options);
-std::optional<ApiError> check_key(const HttpRequest& request, const ApiKeys& keys);
+/// `client`: which of the keys it has, 0 where there are none.
+std::optional<ApiError> check_key(const HttpRequest& request, const ApiKeys& keys, size_t& client);
 
 /// Headers that let a page elsewhere see the answer; none where that may not be.
 std::vector<std::pair<std::string, std::string>> cors_headers(const HttpRequest& request, const AccessOptions& options);

@@ -1,10 +1,12 @@
 #include "router/http/api.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
 #include "router/http/anthropic.h"
 #include "router/http/embeddings.h"
+#include "router/http/event_socket.h"
 #include "router/http/models.h"
 #include "router/http/ollama.h"
 #include "router/http/openai_chat.h"
@@ -22,6 +24,7 @@ class HeaderWriter : public ResponseWriter {
   void send(const HttpResponse& response) override { next_.send(with_headers(response)); }
   void begin(const HttpResponse& head) override { next_.begin(with_headers(head)); }
   bool write(std::string_view piece) override { return next_.write(piece); }
+  MessageChannel* accept_websocket() override { return next_.accept_websocket(); }
   bool has_begun() const override { return next_.has_begun(); }
   std::stop_token left() const override { return next_.left(); }
 
@@ -40,13 +43,15 @@ struct Call {
   const HttpRequest& request;
   ResponseWriter& writer;
   const ChatBackend* backend;
+  const TakePlace& take_place;
 };
 
 enum class Needs {
   kNothing,  // neither a key nor a model
   kKey,
-  kModel,  // and a key
-  kPlace,  // a model, a key and one of the places for answers
+  kModel,   // and a key
+  kPlace,   // a model, a key and one of the places for answers
+  kSocket,  // a model, a key and one of the places for WebSockets
 };
 
 struct Endpoint {
@@ -104,6 +109,10 @@ Status embeddings(const Call& call) {
   return answer_embeddings(call.request, *call.backend, call.writer);
 }
 
+Status event_socket(const Call& call) {
+  return answer_event_socket(*call.backend, call.take_place, call.writer);
+}
+
 Status anthropic(const Call& call) {
   return answer_anthropic(call.request, *call.backend->team(), call.writer);
 }
@@ -139,6 +148,7 @@ constexpr std::array kEndpoints = {
     Endpoint{"/v1/completions", "POST", ApiStyle::kOpenAi, Needs::kPlace, openai_completion},
     Endpoint{"/v1/responses", "POST", ApiStyle::kOpenAi, Needs::kPlace, openai_response},
     Endpoint{"/v1/embeddings", "POST", ApiStyle::kOpenAi, Needs::kPlace, embeddings},
+    Endpoint{"/v1/ws", "GET", ApiStyle::kOpenAi, Needs::kSocket, event_socket},
     Endpoint{"/v1/messages", "POST", ApiStyle::kAnthropic, Needs::kPlace, anthropic},
     Endpoint{"/v1/messages/count_tokens", "POST", ApiStyle::kAnthropic, Needs::kPlace, anthropic_tokens},
     Endpoint{"/api/chat", "POST", ApiStyle::kOllama, Needs::kPlace, ollama_chat},
@@ -147,21 +157,45 @@ constexpr std::array kEndpoints = {
     Endpoint{"/api/version", "GET", ApiStyle::kOllama, Needs::kNothing, ollama_version},
 };
 
-/// Gives a place back.
-class Place {
+/// Counts the tokens of a client.
+class CountingTeam : public ChatTeam {
  public:
-  explicit Place(std::counting_semaphore<>& places) : places_(places) {}
-  ~Place() { places_.release(); }
-  Place(const Place&) = delete;
-  Place& operator=(const Place&) = delete;
+  CountingTeam(std::shared_ptr<ChatTeam> team, RateLimiter& limiter, size_t client)
+      : team_(std::move(team)), limiter_(limiter), client_(client) {}
+  const RegistrySnapshot& members() const override { return team_->members(); }
+  Status handle(Conversation& conversation, std::string_view request, const RequestOptions& options,
+                const EventSink& sink, std::stop_token stop) override {
+    const auto count = [&](const Event& event) {
+      if (const auto* handoff = std::get_if<HandoffEvent>(&event)) limiter_.count_tokens(client_, handoff->n_tokens);
+      if (const auto* done = std::get_if<DoneEvent>(&event)) limiter_.count_tokens(client_, done->n_tokens);
+      sink(event);
+    };
+    return team_->handle(conversation, request, options, count, std::move(stop));
+  }
+  Result<size_t> count_tokens(SpecialistId member, const Conversation& conversation, std::string_view request,
+                              const AnswerOptions& options, std::stop_token stop) override {
+    return team_->count_tokens(member, conversation, request, options, std::move(stop));
+  }
 
  private:
-  std::counting_semaphore<>& places_;
+  std::shared_ptr<ChatTeam> team_;
+  RateLimiter& limiter_;
+  size_t client_;
 };
+
+/// Takes a place, which `place` keeps. False: there is none.
+bool take(std::counting_semaphore<>& places, std::shared_ptr<void>& place) {
+  if (!places.try_acquire()) return false;
+  place = std::shared_ptr<void>(&places, [](std::counting_semaphore<>* taken) { taken->release(); });
+  return true;
+}
 
 }  // namespace
 
-Api::Api(ApiOptions options) : options_(std::move(options)), free_places_(options_.max_running) {}
+Api::Api(ApiOptions options)
+    : options_(std::move(options)),
+      free_places_(options_.max_running),
+      limiter_(options_.limits, std::max(size_t{1}, options_.access.keys.size())) {}
 
 void Api::open(ChatBackend backend) {
   const std::lock_guard lock(mutex_);
@@ -178,6 +212,16 @@ void Api::handle(const HttpRequest& request, ResponseWriter& writer) {
     return writer.send(error_response(*refused));
   HeaderWriter with_headers(writer, cors_headers(request, options_.access));
   answer(request, with_headers);
+}
+
+std::optional<ApiError> Api::take_place(size_t client, std::shared_ptr<void>& place) {
+  if (const uint32_t seconds = limiter_.admit(client))
+    return ApiError{.status = 429,
+                    .message = fmt::format("that was too much for a minute: try again in {} s", seconds),
+                    .code = "rate_limit_exceeded",
+                    .retry_after_s = seconds};
+  if (!take(free_places_, place)) return ApiError{429, "as many requests as may be are being answered: try again"};
+  return std::nullopt;
 }
 
 void Api::answer(const HttpRequest& request, ResponseWriter& writer) {
@@ -200,19 +244,27 @@ void Api::answer(const HttpRequest& request, ResponseWriter& writer) {
     return writer.send(refused);
   }
   const ApiStyle style = endpoint->style;
+  size_t client = 0;
   if (endpoint->needs != Needs::kNothing)
-    if (const auto refused = check_key(request, options_.access.keys))
+    if (const auto refused = check_key(request, options_.access.keys, client))
       return writer.send(error_response(*refused, style));
-  const std::shared_ptr<const ChatBackend> backend = this->backend();
+  std::shared_ptr<const ChatBackend> backend = this->backend();
   if (endpoint->needs >= Needs::kModel && backend == nullptr)
     return writer.send(error_response({503, kNotReady}, style));
-  std::optional<Place> place;
-  if (endpoint->needs == Needs::kPlace) {
-    if (!free_places_.try_acquire())
-      return writer.send(error_response({429, "as many requests as may be are being answered: try again"}, style));
-    place.emplace(free_places_);
+  if (backend != nullptr && limiter_.counts_tokens()) {
+    auto counting = std::make_shared<ChatBackend>(*backend);
+    counting->team = [this, backend, client] {
+      return std::make_shared<CountingTeam>(backend->team(), limiter_, client);
+    };
+    backend = std::move(counting);
   }
-  const Status answered = endpoint->answer({request, writer, backend.get()});
+  const auto take_place = [&](std::shared_ptr<void>& place) { return this->take_place(client, place); };
+  std::shared_ptr<void> place;
+  if (endpoint->needs == Needs::kPlace)
+    if (const auto refused = take_place(place)) return writer.send(error_response(*refused, style));
+  if (endpoint->needs == Needs::kSocket && !take(free_sockets_, place))
+    return writer.send(error_response({429, "as many WebSockets as may be are open: try again"}, style));
+  const Status answered = endpoint->answer({request, writer, backend.get(), take_place});
   if (!answered && !writer.has_begun()) writer.send(error_response(api_error(answered.error()), style));
 }
 

@@ -7,8 +7,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr const char* kRetryAfterSeconds = "2";
-
 std::string_view openai_type(int status) {
   if (status == 401) return "authentication_error";
   if (status == 403) return "permission_error";
@@ -69,7 +67,8 @@ std::string error_body(const ApiError& error, ApiStyle style) {
 
 HttpResponse error_response(const ApiError& error, ApiStyle style) {
   HttpResponse response = {.status = error.status, .body = error_body(error, style) + "\n"};
-  if (error.status == 429 || error.status == 503) response.headers.push_back({"Retry-After", kRetryAfterSeconds});
+  if (error.status == 429 || error.status == 503)
+    response.headers.push_back({"Retry-After", std::to_string(error.retry_after_s)});
   return response;
 }
 

@@ -1,6 +1,7 @@
 // What went wrong with a request, as clients of each kind expect to be told.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -12,8 +13,9 @@ namespace sain::router {
 struct ApiError {
   int status = 500;
   std::string message;
-  std::string param = {};  // the field that is wrong; may be empty
-  std::string code = {};   // "model_not_found"; may be empty
+  std::string param = {};      // the field that is wrong; may be empty
+  std::string code = {};       // "model_not_found"; may be empty
+  uint32_t retry_after_s = 2;  // of 429 and 503: when the client may try again
 };
 
 /// kInvalidArgument and kUnsupported are the client's fault: 400; a message "FIELD: expected ..." gives `param`.

@@ -1,6 +1,7 @@
 #include "router/http/http_server.h"
 
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -8,12 +9,14 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http.hpp>
+#include <cerrno>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -21,15 +24,19 @@
 #include <optional>
 #include <semaphore>
 #include <set>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "router/http/api_error.h"
+#include "router/http/byte_stream.h"
+#include "router/http/websocket_channel.h"
 
 namespace sain::router {
 namespace {
 
 namespace net = boost::asio;
+namespace ssl = boost::asio::ssl;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 using net::ip::tcp;
@@ -93,6 +100,7 @@ struct HttpServer::State {
       : options(settings), handler(std::move(on_request)), workers(settings.n_workers) {}
 
   Status listen();
+  Status read_certificate();
   void accept();
   bool begin_request();  // by the thread of `io`, as are the two others; false: it is too late
   void end_request();
@@ -105,6 +113,7 @@ struct HttpServer::State {
   std::condition_variable has_ended = {};
   bool is_draining = false;
   size_t n_running = 0;  // requests that a handler has, or whose answer is on its way
+  std::optional<ssl::context> tls = {};
   net::io_context io{1};
   net::executor_work_guard<net::io_context::executor_type> work{io.get_executor()};
   tcp::acceptor acceptor{io};
@@ -118,9 +127,12 @@ struct HttpServer::State {
 class HttpServer::State::Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(tcp::socket socket, State& server)
-      : server_(server), socket_(std::move(socket)), timer_(server.io), watch_timer_(server.io) {
+      : server_(server),
+        stream_(std::move(socket), server.tls ? &*server.tls : nullptr),
+        timer_(server.io),
+        watch_timer_(server.io) {
     error_code ignored;
-    socket_.set_option(tcp::no_delay(true), ignored);
+    stream_.socket().set_option(tcp::no_delay(true), ignored);
     server_.connections.insert(this);
   }
   ~Connection() {
@@ -130,12 +142,20 @@ class HttpServer::State::Connection : public std::enable_shared_from_this<Connec
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
+  void open() {
+    arm(server_.options.head_timeout);
+    stream_.async_open([self = shared_from_this()](error_code error) {
+      if (error) return self->close();
+      self->read_head();
+    });
+  }
+
   void read_head() {
     parser_.emplace();
     parser_->header_limit(server_.options.max_header_bytes);
     parser_->body_limit(server_.options.max_body_bytes);
     arm(server_.options.head_timeout);
-    http::async_read_header(socket_, buffer_, *parser_, [self = shared_from_this()](error_code error, size_t) {
+    http::async_read_header(stream_, buffer_, *parser_, [self = shared_from_this()](error_code error, size_t) {
       if (error) return self->refuse(error);
       if (!boost::beast::iequals(self->parser_->get()[http::field::expect], "100-continue")) return self->read_body();
       self->write_here("HTTP/1.1 100 Continue\r\n\r\n", &Connection::read_body);
@@ -144,11 +164,16 @@ class HttpServer::State::Connection : public std::enable_shared_from_this<Connec
 
   void leave() { left_.request_stop(); }
 
+  /// A WebSocket takes no further messages; what it is busy with goes on.
+  void end_websocket() {
+    if (websocket_) websocket_->end();
+  }
+
   void close() {
     disarm();
     watch_timer_.cancel();
     error_code ignored;
-    socket_.close(ignored);
+    stream_.socket().close(ignored);
   }
 
  private:
@@ -156,7 +181,7 @@ class HttpServer::State::Connection : public std::enable_shared_from_this<Connec
 
   void read_body() {
     arm(server_.options.body_timeout);
-    http::async_read(socket_, buffer_, *parser_, [self = shared_from_this()](error_code error, size_t) {
+    http::async_read(stream_, buffer_, *parser_, [self = shared_from_this()](error_code error, size_t) {
       if (error) return self->refuse(error);
       self->dispatch();
     });
@@ -181,7 +206,7 @@ class HttpServer::State::Connection : public std::enable_shared_from_this<Connec
   void write_here(std::string bytes, void (Connection::*next)()) {
     outgoing_ = std::move(bytes);
     arm(server_.options.write_timeout);
-    net::async_write(socket_, net::buffer(outgoing_), [self = shared_from_this(), next](error_code error, size_t) {
+    net::async_write(stream_, net::buffer(outgoing_), [self = shared_from_this(), next](error_code error, size_t) {
       self->disarm();
       if (error) return self->close();
       ((*self).*next)();
@@ -190,15 +215,18 @@ class HttpServer::State::Connection : public std::enable_shared_from_this<Connec
 
   /// Closing while bytes wait to be read would take the answer away from the client: they are read first.
   void say_farewell() {
-    error_code ignored;
-    socket_.shutdown(tcp::socket::shutdown_send, ignored);
     arm(kFarewell);
-    drain();
+    stream_.async_close([self = shared_from_this()](error_code) {
+      error_code ignored;
+      self->stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+      self->arm(kFarewell);
+      self->drain();
+    });
   }
 
   void drain() {
     buffer_.clear();
-    socket_.async_read_some(buffer_.prepare(16384), [self = shared_from_this()](error_code error, size_t) {
+    stream_.socket().async_read_some(buffer_.prepare(16384), [self = shared_from_this()](error_code error, size_t) {
       if (error) return self->close();
       self->drain();
     });
@@ -225,8 +253,11 @@ class HttpServer::State::Connection : public std::enable_shared_from_this<Connec
 
   void finish() {
     server_.end_request();
-    ++n_requests_;  // ends watch()
-    watch_timer_.cancel();
+    end_watch();
+    if (websocket_) {
+      arm(kFarewell);
+      return websocket_->close(shared_from_this(), [this] { close(); });
+    }
     const bool goes_on = !is_gone_ && is_kept_alive_;
     if (goes_on) {
       read_head();
@@ -240,14 +271,20 @@ class HttpServer::State::Connection : public std::enable_shared_from_this<Connec
   /// Looks for the end of the client's side while a request is handled: at once, or where bytes of a next request come
   /// before it every now and then.
   void watch() {
-    socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this(), turn = n_requests_](error_code error) {
-      if (error || turn != self->n_requests_) return;
-      self->look(turn);
-    });
+    stream_.socket().async_wait(tcp::socket::wait_read,
+                                [self = shared_from_this(), turn = n_requests_](error_code error) {
+                                  if (error || turn != self->n_requests_) return;
+                                  self->look(turn);
+                                });
+  }
+
+  void end_watch() {
+    ++n_requests_;
+    watch_timer_.cancel();
   }
 
   void look(uint64_t turn) {
-    pollfd polled = {socket_.native_handle(), POLLRDHUP, 0};
+    pollfd polled = {stream_.socket().native_handle(), POLLRDHUP, 0};
     if (::poll(&polled, 1, 0) != 0) {
       is_gone_ = true;
       left_.request_stop();
@@ -265,7 +302,7 @@ class HttpServer::State::Connection : public std::enable_shared_from_this<Connec
     if (is_gone_) return false;
     net::post(server_.io, [this, &bytes] {
       arm(server_.options.write_timeout);
-      net::async_write(socket_, net::buffer(bytes), [this](error_code error, size_t) {
+      net::async_write(stream_, net::buffer(bytes), [this](error_code error, size_t) {
         disarm();
         if (error) {
           is_gone_ = true;
@@ -278,6 +315,21 @@ class HttpServer::State::Connection : public std::enable_shared_from_this<Connec
     return !is_gone_;
   }
 
+  /// By a worker: what the request asks for. nullptr if the client has left.
+  MessageChannel* accept_websocket(WebSocketChannel::Request request) {
+    bool is_open = false;
+    net::post(server_.io, [this, &request, &is_open] {
+      end_watch();
+      websocket_.emplace(stream_, server_.options.max_body_bytes, server_.options.write_timeout, left_);
+      websocket_->open(request, shared_from_this(), [this, &is_open](bool is_it) {
+        is_open = is_it;
+        is_put_.release();
+      });
+    });
+    is_put_.acquire();
+    return is_open ? &*websocket_ : nullptr;
+  }
+
   /// Lets what is being read or written fail when the time is over. One at a time.
   void arm(milliseconds timeout) {
     timer_.expires_after(timeout);
@@ -285,7 +337,7 @@ class HttpServer::State::Connection : public std::enable_shared_from_this<Connec
       if (error || turn != self->n_arms_) return;
       self->is_late_ = true;
       error_code ignored;
-      self->socket_.cancel(ignored);
+      self->stream_.socket().cancel(ignored);
     });
   }
 
@@ -295,7 +347,7 @@ class HttpServer::State::Connection : public std::enable_shared_from_this<Connec
   }
 
   State& server_;
-  tcp::socket socket_;
+  ByteStream stream_;
   net::steady_timer timer_, watch_timer_;
   uint64_t n_arms_ = 0, n_requests_ = 0;  // so that what comes too late from a timer is known
   bool is_late_ = false;
@@ -307,12 +359,16 @@ class HttpServer::State::Connection : public std::enable_shared_from_this<Connec
   std::stop_source left_;
   std::atomic<bool> is_gone_ = false;
   std::binary_semaphore is_put_{0};
+  std::optional<WebSocketChannel> websocket_;
 };
 
 /// Of a worker.
 class HttpServer::State::Connection::Writer : public ResponseWriter {
  public:
-  Writer(Connection& connection, bool is_head) : connection_(connection), is_head_(is_head) {}
+  Writer(Connection& connection, const http::request<http::string_body>& request)
+      : connection_(connection), is_head_(request.method() == http::verb::head) {
+    if (boost::beast::websocket::is_upgrade(request)) upgrade_ = request;
+  }
 
   void send(const HttpResponse& response) override {
     SAIN_CHECK(!has_begun_);
@@ -338,6 +394,13 @@ class HttpServer::State::Connection::Writer : public ResponseWriter {
     return connection_.put(piece(text));
   }
 
+  MessageChannel* accept_websocket() override {
+    SAIN_CHECK(!has_begun_);
+    if (!upgrade_) return nullptr;
+    has_begun_ = true;
+    return connection_.accept_websocket(*std::exchange(upgrade_, std::nullopt));
+  }
+
   void finish() {
     if (is_stream_ && !is_head_ && connection_.can_chunk_) connection_.put("0\r\n\r\n");
   }
@@ -352,12 +415,13 @@ class HttpServer::State::Connection::Writer : public ResponseWriter {
 
   Connection& connection_;
   bool is_head_;
+  std::optional<WebSocketChannel::Request> upgrade_;
   bool has_begun_ = false, is_stream_ = false;
 };
 
 void HttpServer::State::Connection::run() {
+  Writer writer(*this, parser_->get());
   const HttpRequest request = plain(parser_->release());
-  Writer writer(*this, request.method == "HEAD");
   try {
     server_.handler(request, writer);
     if (!writer.has_begun()) writer.send(error_response({500, "the request was not answered"}));
@@ -366,6 +430,26 @@ void HttpServer::State::Connection::run() {
     is_kept_alive_ = false;  // a stream that has begun ends before its time, which the client sees
     if (!writer.has_begun()) writer.send(error_response({500, error.what()}));
   }
+}
+
+Status HttpServer::State::read_certificate() {
+  if (options.tls_certificate.empty() && options.tls_key.empty()) return {};
+  for (const auto& file : {options.tls_certificate, options.tls_key})
+    if (::access(file.c_str(), R_OK) != 0)
+      return make_error(ErrorCode::kIo, "{}: cannot be read: {}", file.string(),
+                        std::generic_category().message(errno));
+  error_code error;
+  tls.emplace(ssl::context::tls_server);
+  tls->set_options(ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1, error);
+  tls->use_certificate_chain_file(options.tls_certificate.string(), error);
+  if (error)
+    return make_error(ErrorCode::kInvalidArgument, "{}: expected a certificate in PEM: {}",
+                      options.tls_certificate.string(), error.message());
+  tls->use_private_key_file(options.tls_key.string(), ssl::context::pem, error);
+  if (error)
+    return make_error(ErrorCode::kInvalidArgument, "{}: expected the key of {} in PEM: {}", options.tls_key.string(),
+                      options.tls_certificate.string(), error.message());
+  return {};
 }
 
 Status HttpServer::State::listen() {
@@ -390,7 +474,7 @@ void HttpServer::State::accept() {
   acceptor.async_accept([this](error_code error, tcp::socket socket) {
     is_accepting = false;
     if (!error) {
-      std::make_shared<Connection>(std::move(socket), *this)->read_head();
+      std::make_shared<Connection>(std::move(socket), *this)->open();
       return accept();
     }
     if (!acceptor.is_open()) return;
@@ -416,6 +500,7 @@ HttpServer::HttpServer(std::unique_ptr<State> state) : state_(std::move(state)) 
 
 Result<std::unique_ptr<HttpServer>> HttpServer::start(const HttpServerOptions& options, HttpHandler handler) {
   auto state = std::make_unique<State>(options, std::move(handler));
+  SAIN_RETURN_IF_ERROR(state->read_certificate());
   SAIN_RETURN_IF_ERROR(state->listen());
   state->accept();
   state->thread = std::thread([s = state.get()] {
@@ -441,6 +526,9 @@ void HttpServer::stop(std::chrono::milliseconds grace) {
   const auto is_idle = [&s] { return s.n_running == 0; };
   std::unique_lock lock(s.mutex);
   s.is_draining = true;
+  net::post(s.io, [&s] {
+    for (State::Connection* connection : s.connections) connection->end_websocket();
+  });
   if (!s.has_ended.wait_for(lock, grace, is_idle)) {
     net::post(s.io, [&s] {
       for (State::Connection* connection : s.connections) connection->leave();

@@ -23,7 +23,9 @@ struct Options {
   uint16_t port = 8080;
   std::vector<std::string> allowed_hosts, allowed_origins;
   std::string api_key_file;  // empty: everybody may ask
+  std::string tls_certificate, tls_key;
   unsigned max_running = 64;
+  router::RateLimits limits;
   unsigned grace_s = 10;
 };
 
@@ -37,7 +39,8 @@ bool is_loopback(const std::string& host) {
 
 Result<router::ApiOptions> api_options(const Options& options) {
   router::ApiOptions api = {.access = {.hosts = options.allowed_hosts, .origins = options.allowed_origins},
-                            .max_running = options.max_running};
+                            .max_running = options.max_running,
+                            .limits = options.limits};
   // It may be called by the address that it listens on.
   api.access.hosts.push_back(options.host.find(':') == std::string::npos ? options.host : "[" + options.host + "]");
   if (!options.api_key_file.empty()) {
@@ -61,12 +64,17 @@ Result<int> serve(const Options& options) {
   std::unique_ptr<router::RoutedChat> chat;  // outlives whoever asks it
   router::Api api(access);
   const router::HttpServerOptions http = {
-      .host = options.host, .port = options.port, .n_workers = options.max_running + 8};  // some for quick questions
+      .host = options.host,
+      .port = options.port,
+      .tls_certificate = options.tls_certificate,
+      .tls_key = options.tls_key,
+      .n_workers = options.max_running + router::Api::kMaxSockets + 8};  // some for quick questions
   SAIN_ASSIGN_OR_RETURN(const auto server, router::HttpServer::start(http, [&api](const auto& request, auto& writer) {
                           api.handle(request, writer);
                         }));
   const bool is_ipv6 = options.host.find(':') != std::string::npos;
-  say(fmt::format("listening on http://{}:{}", is_ipv6 ? "[" + options.host + "]" : options.host, server->port()));
+  say(fmt::format("listening on {}://{}:{}", options.tls_key.empty() ? "http" : "https",
+                  is_ipv6 ? "[" + options.host + "]" : options.host, server->port()));
   auto opened = open_routed_chat(options.routed, interrupt.token());
   if (!opened && interrupt.token().stop_requested()) return kInterrupted;
   SAIN_ASSIGN_OR_RETURN(chat, std::move(opened));
@@ -110,9 +118,24 @@ void add_serve_command(CLI::App& app, int& exit_code) {
       ->add_option("--api-key-file", options->api_key_file,
                    "Ask clients for a key: one of those in FILE, a line each (default: everybody may ask)")
       ->type_name("FILE");
+  CLI::Option* const certificate =
+      command->add_option("--tls-cert", options->tls_certificate, "Speak TLS with the certificate in FILE, in PEM");
+  CLI::Option* const key = command->add_option("--tls-key", options->tls_key, "The certificate's key, in PEM");
+  certificate->needs(key)->type_name("FILE");
+  key->needs(certificate)->type_name("FILE");
   command->add_option("--max-running", options->max_running, "Answers at once; further requests are told to try again")
       ->check(in_range(1u, 1024u))
       ->capture_default_str()
+      ->type_name("N");
+  command
+      ->add_option("--requests-per-minute", options->limits.requests_per_minute,
+                   "For answers, of each key, or of all clients where there are no keys (default: no limit)")
+      ->check(in_range(1u, 1u << 30))
+      ->type_name("N");
+  command
+      ->add_option("--tokens-per-minute", options->limits.tokens_per_minute,
+                   "Of prompts and answers, likewise (default: no limit)")
+      ->check(in_range(1u, 1u << 30))
       ->type_name("N");
   command->add_option("--grace", options->grace_s, "Seconds that running answers have to end after Ctrl-C or SIGTERM")
       ->check(in_range(0u, 3600u))

@@ -125,6 +125,29 @@ TEST(Api, AFileOfKeysIsChecked) {
   }
 }
 
+TEST(Api, EachKeyHasLimitsOfItsOwn) {
+  const std::string first = "Bearer sk-0123456789abcdef", second = "Bearer sk-fedcba9876543210";
+  const auto keys = ApiKeys::parse(first.substr(7) + "\n" + second.substr(7), "keys");
+  ASSERT_TRUE(keys) << keys.error().message;
+  const auto ask = [](FakeApi& api, const std::string& key, HttpRequest request) {
+    return api.ask(with_headers(std::move(request), {{"host", "localhost"}, {"authorization", key}}));
+  };
+  const HttpRequest hello = http_request("POST", "/v1/chat/completions", kHello);
+  FakeApi requests({.access = {.keys = *keys}, .limits = {.requests_per_minute = 2}});
+  EXPECT_EQ(ask(requests, first, hello).response.status, 200);
+  EXPECT_EQ(ask(requests, first, hello).response.status, 200);
+  const auto refused = ask(requests, first, hello);
+  EXPECT_EQ(refused.response.status, 429);
+  EXPECT_THAT(refused.response.headers, Contains(Pair("Retry-After", "30")));
+  EXPECT_EQ(refused.json()["error"]["code"], "rate_limit_exceeded");
+  EXPECT_EQ(ask(requests, second, hello).response.status, 200);
+  EXPECT_EQ(ask(requests, first, http_request("GET", "/v1/models")).response.status, 200) << "only answers count";
+  FakeApi tokens({.access = {.keys = *keys}, .limits = {.tokens_per_minute = 10}});  // what an answer takes
+  EXPECT_EQ(ask(tokens, first, hello).response.status, 200);
+  EXPECT_EQ(ask(tokens, first, hello).response.status, 429);
+  EXPECT_EQ(ask(tokens, second, hello).response.status, 200);
+}
+
 TEST(Api, MoreAnswersThanMayRunAreToldToTryAgain) {
   FakeApi api({.max_running = 1});
   RecordingWriter inner;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "router/http/api.h"
+#include "router/http/conversations.h"
 
 namespace sain::router {
 
@@ -122,6 +123,7 @@ struct FakeApi {
               .embed = [](const EmbeddingInput& input) -> Result<Embedding> {
                 return Embedding{{0.5f, -2}, input.index() == 0 ? 3 : std::get<1>(input).size()};
               },
+              .conversations = std::make_shared<KeptConversations>(*ConversationStore::open(":memory:")),
               .encoder = "minilm"});
   }
 

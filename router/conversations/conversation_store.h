@@ -21,7 +21,7 @@ inline constexpr int64_t kConversationsVersion = 1;  // of the schema; README.md
 
 struct ConversationInfo {
   std::string id;  // opaque
-  std::string title;
+  std::string title = {};
   int64_t created_ms = 0, updated_ms = 0;  // since 1970
 };
 

@@ -104,7 +104,7 @@ class Page:
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             try:
-                value = self.evaluate(expression)
+                value = self.evaluate(f"((value) => value instanceof Node ? true : value)({expression})")
                 if value:
                     return value
             except RuntimeError:

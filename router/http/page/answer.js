@@ -3,7 +3,7 @@
 import {badge, element, icon_button, icon, announce} from "./dom.js";
 import {copy_text, render_markdown} from "./markdown.js";
 
-const kStates = {partial: "interrupted", cut: "cut at its greatest length", cancelled: "stopped"};
+const kStates = {partial: "interrupted", cut: "length limit", cancelled: "stopped"};
 
 const kCauses = {
   explicit: "asked by name", confident: "clear match", below_threshold: "no specialist was sure enough",

@@ -28,6 +28,9 @@ function ask(dialog) {
   return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "ok"), {once: true}));
 }
 
+for (const button of document.querySelectorAll("[data-close]"))
+  button.addEventListener("click", () => button.closest("dialog").close());
+
 set_key_dialog(async (was_wrong) => {
   at("key-error").textContent = was_wrong ? "The server does not know this key." : "";
   at("key").value = "";

@@ -37,7 +37,7 @@ function models(status) {
   return section("Models", element("ul", {class: "models"}, ...status.models.map((model) =>
     element("li", {class: "state-" + model.state},
       element("div", {}, element("strong", {}, file_name(model.file)),
-              element("span", {class: "model-state"}, model.state === "leased" ? "answering" : model.state)),
+              element("span", {class: "model-state"}, model.state === "leased" ? "in use" : model.state)),
       model.state === "loading" ? element("progress", {max: 1, value: model.fraction, "aria-label": "Loading"}) : null,
       element("div", {class: "chips"}, ...model.members.map(badge)),
       element("small", {}, model.weights_bytes > 0 ? bytes(model.weights_bytes) + (model.load_ms > 0 ? `, loaded in ${ms(model.load_ms)}` : "") : "on disk")))));

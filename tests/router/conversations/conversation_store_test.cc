@@ -130,7 +130,7 @@ TEST_F(ConversationStoreTest, LongTitlesEndWithAWord) {
   const auto store = open();
   const std::string id = store->create("")->id;
   ASSERT_TRUE(store->add_question(id, "  Wörter, die nicht in den Titel einer Unterhaltung passen, bleiben weg"));
-  EXPECT_EQ(store->read(id)->info.title, "Wörter, die nicht in den Titel einer Unterhaltung…");
+  EXPECT_EQ(store->read(id)->info.title, "Wörter, die nicht in den Titel einer Unterhaltung passen,…");
 }
 
 // R26: deletion.

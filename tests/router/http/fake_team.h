@@ -37,15 +37,19 @@ class FakeTeam : public ChatTeam {
       return *error;
     }
     sink(HandoffEvent{decision.target, turns.size(), 7, 0, 0});
+    std::string answer;
     for (const std::string& piece : pieces) {
       if (options.answer.on_token) options.answer.on_token({piece, -0.5, {{"other", -1.5}}});
       sink(TokenEvent{decision.target, piece});
+      answer += piece;
     }
     if (fails_midway) {
       sink(FallbackEvent{kCoding, kAssistant, "broken", "I will try myself."});
       decision.target = kAssistant;
       sink(TokenEvent{kAssistant, "Hm."});
+      answer = "Hm.";
     }
+    conversation.context.record({std::string(request), answer, decision.target});
     const auto reason = stop.stop_requested() ? engine::FinishReason::kCancelled : finish_reason;
     sink(DoneEvent{decision.target, true, reason, 0, {}, {}, pieces.size() + 1});
     return {};

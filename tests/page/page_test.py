@@ -91,6 +91,7 @@ class PageTest(unittest.TestCase):
 
     def shoot(self, page, name):
         if arguments.screenshots:
+            page.evaluate("Promise.all(document.getAnimations().filter(a => a instanceof CSSTransition).map(a => a.finished))")
             page.screenshot(os.path.join(arguments.screenshots, name + ".png"))
 
     def test_a_conversation(self):
@@ -172,7 +173,6 @@ class PageTest(unittest.TestCase):
         page.click("#open-sidebar")
         page.wait_for("!document.getElementById('sidebar').inert")
         self.assertEqual(page.evaluate("document.activeElement.id"), "search")
-        page.evaluate("Promise.all(document.getAnimations().map(a => a.finished))")
         self.shoot(page, "phone-list")
         page.press("Escape")
         page.resize(1280, 800)

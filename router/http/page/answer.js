@@ -31,7 +31,7 @@ function figures(message) {
   if (timings.first_token_ms > 0) shown.push(`first after ${seconds(timings.first_token_ms)}`);
   if (timings.load_ms > 20) shown.push(`loaded in ${seconds(timings.load_ms)}`);
   if (context.limit > 0) shown.push(`${context.tokens} of ${context.limit} tokens`);
-  if (place === "cloud") shown.push("made in the cloud");
+  shown.push(place === "cloud" ? "in the cloud" : "on this machine");
   return element("p", {class: "figures"}, shown.join("  ·  "));
 }
 

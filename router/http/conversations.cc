@@ -162,7 +162,9 @@ Status KeptConversations::export_one(const std::string& id, const HttpRequest& r
     return make_error(ErrorCode::kInvalidArgument, "format: expected json or markdown, found {}", *format);
   SAIN_ASSIGN_OR_RETURN(const StoredConversation conversation, store_->read(id));
   const bool is_markdown = format == "markdown";
-  const std::string text = is_markdown ? to_markdown(conversation) : to_json(conversation).dump(2) + "\n";
+  const std::string text =
+      is_markdown ? to_markdown(conversation)
+                  : to_json(conversation).dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
   writer.send({.content_type = is_markdown ? "text/markdown; charset=utf-8" : "application/json",
                .body = text,
                .headers = {{"Content-Disposition", fmt::format("attachment; filename=\"conversation-{}.{}\"",
@@ -183,8 +185,10 @@ Status KeptConversations::go_on(const std::string& id, const HttpRequest& reques
   }
   SAIN_ASSIGN_OR_RETURN(StoredConversation stored, store_->read(id));
   if (!call.text.empty()) {
-    SAIN_ASSIGN_OR_RETURN(asked.question, store_->add_question(id, call.text));
-    stored.messages.push_back(asked.question);
+    auto added = store_->add_question(id, call.text);
+    if (!added && added.error().code == ErrorCode::kNotFound) return std::move(added).error();
+    // A full disk costs no answer. That nothing of it is kept is told at its end, when storing it fails as well.
+    stored.messages.push_back(added ? *std::move(added) : StoredMessage{.text = call.text});
   }
   const size_t question = last_question(stored.messages);
   if (question == std::string::npos)

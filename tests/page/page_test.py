@@ -55,7 +55,8 @@ class Server:
             file.write(CONFIG)
         self._process = subprocess.Popen(
             [arguments.program, "serve", "--config", config, "--port", "0", "--conversations",
-             os.path.join(self._folder.name, "conversations.db"), *options], stderr=subprocess.PIPE, text=True)
+             os.path.join(self._folder.name, "conversations.db"), *options], stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "SAIN_TUNING": "off", "SAIN_DATA": "/nonexistent"})
         for line in self._process.stderr:
             if found := re.search(r"listening on (http://\S+)", line):
                 self.url = found[1]

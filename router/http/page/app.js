@@ -195,10 +195,11 @@ async function answer(what) {
       }
       if (event.event === "error") throw new Error(event.message);
     }
-    if (!was_stored) live.element.replaceWith(failure_element("There is no answer.", handlers.on_again));
+    if (!was_stored) throw new Error(live.text === "" ? "There is no answer." : "The answer has broken off.");
   } catch (error) {
     const is_open = live.element.isConnected;
-    if (!was_stored) live.element.remove();
+    if (live.text === "") live.element.remove();  // what was said may be read, stored or not
+    live.element.classList.remove("live");
     if (!was_taken) {
       question?.remove();
       if (is_open && replaced) messages.append(replaced);

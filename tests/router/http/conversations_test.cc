@@ -3,6 +3,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
 
 #include "router/http/page.h"
 #include "router/http/query.h"
@@ -144,6 +147,28 @@ TEST_F(ConversationsTest, RefusesWhatItCannotDo) {
     list.query = query;
     EXPECT_EQ(api_.ask(list).response.status, 400) << query;
   }
+}
+
+// R37: the disk.
+TEST_F(ConversationsTest, AnAnswerThatCannotBeKeptIsGivenAllTheSame) {
+  const auto file = std::filesystem::path(::testing::TempDir()) / ("full_" + std::to_string(getpid()) + ".db");
+  auto store = ConversationStore::open(file);
+  ASSERT_TRUE(store);
+  const std::string id = (*store)->create("")->id;
+  {
+    auto database = Database::open(file);
+    ASSERT_TRUE(
+        database->run("CREATE TRIGGER no_room BEFORE INSERT ON messages BEGIN SELECT RAISE(FAIL, 'the disk is "
+                      "full'); END"));
+  }
+  KeptConversations conversations(*std::move(store));
+  ChatBackend backend;
+  backend.team = [this] { return api_.team; };
+  RecordingWriter writer;
+  EXPECT_TRUE(conversations.answer(http_request("POST", path(id, "/messages"), R"({"text": "Hi"})"), backend, writer));
+  EXPECT_THAT(kinds(writer), ElementsAre("question", "route", "handoff", "token", "token", "done", "error"));
+  EXPECT_THAT(writer.events().back()["message"], HasSubstr("the disk is full"));
+  for (const char* ending : {"", "-wal", "-shm"}) std::filesystem::remove(file.string() + ending);
 }
 
 TEST(LiveConversations, OneAnswerAtATimeWhichCanBeStopped) {

@@ -1,5 +1,6 @@
 #include "router/conversations/conversation_store.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <utility>

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <stop_token>
 #include <string>
-#include <string_view>
 
 #include "router/conversations/conversation_store.h"
 #include "router/coordinator.h"

@@ -49,6 +49,7 @@ std::unique_ptr<Conversation> LiveConversations::take_before(const StoredConvers
 }
 
 void LiveConversations::keep(const std::string& id, int64_t last_answer, std::unique_ptr<Conversation> conversation) {
+  conversation->stream.reset();  // a cache for each would be more than the budget has counted
   const std::lock_guard lock(mutex_);
   kept_.push_front({id, last_answer, std::move(conversation)});
   if (kept_.size() > kMostKept) kept_.pop_back();

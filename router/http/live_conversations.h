@@ -9,7 +9,6 @@
 #include <optional>
 #include <stop_token>
 #include <string>
-#include <string_view>
 
 #include "router/conversation.h"
 #include "router/conversations/conversation_store.h"

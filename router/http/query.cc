@@ -1,5 +1,6 @@
 #include "router/http/query.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "formats/utf8.h"

@@ -16,6 +16,7 @@ struct Conversation {
   ContextManager context = {};
   std::optional<engine::Session> stream = {};  // the assistant's, with ConversationPolicy::kStream
   engine::TurnPriority priority = engine::TurnPriority::kInteractive;  // of the request that is being answered
+  std::optional<ConversationPolicy> policy = {};  // none: the team's; a stream is the team's alone to choose
 
   /// Forgets everything, and is another one.
   void reset() { *this = {}; }

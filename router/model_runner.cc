@@ -213,7 +213,7 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
       .top_logprobs = asked.answer.top_logprobs ? asked.answer.top_logprobs : asked.top_logprobs,
       .priority = conversation.priority};
 
-  const FitOptions fit = {.policy = policy_,
+  const FitOptions fit = {.policy = is_stream ? policy_ : conversation.policy.value_or(policy_),
                           .budget = options.context_length - answer_tokens - thought_tokens,
                           .count_tokens = counter(render),
                           .summarise = [&](std::span<const Turn> turns) -> Result<std::string> {

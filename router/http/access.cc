@@ -118,7 +118,7 @@ std::vector<std::pair<std::string, std::string>> cors_headers(const HttpRequest&
   const std::string_view origin = request.header("origin");
   if (origin.empty() || !is_allowed_origin(origin, options)) return {};
   return {{"Access-Control-Allow-Origin", std::string(origin)},
-          {"Access-Control-Allow-Methods", "GET, POST, OPTIONS"},
+          {"Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS"},
           {"Access-Control-Allow-Headers", "Authorization, Content-Type, X-Api-Key, Anthropic-Version"},
           {"Access-Control-Max-Age", "600"},
           {"Vary", "Origin"}};

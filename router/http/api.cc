@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "router/http/anthropic.h"
+#include "router/http/conversations.h"
 #include "router/http/embeddings.h"
 #include "router/http/event_socket.h"
 #include "router/http/models.h"
@@ -12,6 +13,7 @@
 #include "router/http/openai_chat.h"
 #include "router/http/openai_completions.h"
 #include "router/http/openai_responses.h"
+#include "router/http/page.h"
 
 namespace sain::router {
 namespace {
@@ -55,7 +57,7 @@ enum class Needs {
 };
 
 struct Endpoint {
-  std::string_view path;    // one that ends in a slash is all that begin so
+  std::string_view path;    // one that ends in a slash is all that begin so, but for "/" itself
   std::string_view method;  // GET is HEAD too
   ApiStyle style;
   Needs needs;
@@ -137,7 +139,22 @@ Status ollama_version(const Call& call) {
   return answer_ollama_version(call.writer);
 }
 
+Status conversations(const Call& call) {
+  if (call.backend->conversations == nullptr)
+    return make_error(ErrorCode::kUnsupported, "this server keeps no conversations");
+  return call.backend->conversations->answer(call.request, *call.backend, call.writer);
+}
+
+Status page(const Call& call) {
+  answer_page(call.request.path, call.writer);
+  return {};
+}
+
+constexpr std::string_view kConversations = "/v1/conversations", kConversation = "/v1/conversations/";
+
 constexpr std::array kEndpoints = {
+    Endpoint{"/", "GET", ApiStyle::kOpenAi, Needs::kNothing, page},
+    Endpoint{"/page/", "GET", ApiStyle::kOpenAi, Needs::kNothing, page},
     Endpoint{"/health", "GET", ApiStyle::kOpenAi, Needs::kNothing, health},
     Endpoint{"/ready", "GET", ApiStyle::kOpenAi, Needs::kNothing, health},
     Endpoint{"/metrics", "GET", ApiStyle::kOpenAi, Needs::kModel, metrics},
@@ -149,6 +166,13 @@ constexpr std::array kEndpoints = {
     Endpoint{"/v1/responses", "POST", ApiStyle::kOpenAi, Needs::kPlace, openai_response},
     Endpoint{"/v1/embeddings", "POST", ApiStyle::kOpenAi, Needs::kPlace, embeddings},
     Endpoint{"/v1/ws", "GET", ApiStyle::kOpenAi, Needs::kSocket, event_socket},
+    Endpoint{kConversations, "GET", ApiStyle::kOpenAi, Needs::kModel, conversations},
+    Endpoint{kConversations, "POST", ApiStyle::kOpenAi, Needs::kModel, conversations},
+    Endpoint{kConversation, "GET", ApiStyle::kOpenAi, Needs::kModel, conversations},
+    Endpoint{kConversation, "POST", ApiStyle::kOpenAi, Needs::kPlace, conversations},
+    Endpoint{kConversation, "PUT", ApiStyle::kOpenAi, Needs::kModel, conversations},
+    Endpoint{kConversation, "PATCH", ApiStyle::kOpenAi, Needs::kModel, conversations},
+    Endpoint{kConversation, "DELETE", ApiStyle::kOpenAi, Needs::kModel, conversations},
     Endpoint{"/v1/messages", "POST", ApiStyle::kAnthropic, Needs::kPlace, anthropic},
     Endpoint{"/v1/messages/count_tokens", "POST", ApiStyle::kAnthropic, Needs::kPlace, anthropic_tokens},
     Endpoint{"/api/chat", "POST", ApiStyle::kOllama, Needs::kPlace, ollama_chat},
@@ -229,7 +253,8 @@ void Api::answer(const HttpRequest& request, ResponseWriter& writer) {
   const Endpoint* endpoint = nullptr;
   std::string allowed;  // methods of this path
   for (const Endpoint& known : kEndpoints) {
-    const bool is_it = known.path.ends_with('/') ? request.path.starts_with(known.path) : request.path == known.path;
+    const bool is_it = known.path.ends_with('/') && known.path.size() > 1 ? request.path.starts_with(known.path)
+                                                                          : request.path == known.path;
     if (!is_it) continue;
     allowed += fmt::format("{}{}, ", known.method, known.method == "GET" ? ", HEAD" : "");
     if (known.method == method) endpoint = &known;

@@ -43,6 +43,11 @@ ChatBackend backend_of(RoutedChat& chat, std::string program) {
               [&chat](const EmbeddingInput& input) {
                 return std::visit([&chat](const auto& given) { return chat.embed(given); }, input);
               },
+          .forget =
+              [&chat] {
+                Conversation none;
+                chat.forget(none);
+              },
           .encoder = chat.config().routing.encoder};
 }
 

@@ -15,6 +15,8 @@
 
 namespace sain::router {
 
+class KeptConversations;
+
 /// Who answers now: a team of a RoutedChat; tests put their own here. Thread-safe.
 class ChatTeam {
  public:
@@ -37,7 +39,9 @@ struct ChatBackend {
   std::function<std::string()> status;   // JSON, see router/monitoring/status.md
   std::function<std::string()> metrics;  // the Prometheus text
   std::function<Result<Embedding>(const EmbeddingInput& input)> embed;
-  std::string encoder;  // what makes embeddings, by the name that the configuration says; may be empty
+  std::function<void()> forget = {};                      // all that was computed of any conversation; may be empty
+  std::shared_ptr<KeptConversations> conversations = {};  // of the page
+  std::string encoder = {};  // what makes embeddings, by the name that the configuration says; may be empty
 };
 
 /// Of a RoutedChat, which must outlive it. `program`: as people call it, "sain serve".

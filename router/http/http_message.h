@@ -16,6 +16,7 @@ struct HttpRequest {
   std::string path;                                          // "/v1/models": without the query, as it was sent
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case, in the order they came
   std::string body;
+  std::string query = {};  // what stands after the path's question mark, as it was sent
 
   /// The value of the first header of this name (in lower case); empty where there is none.
   std::string_view header(std::string_view name) const {

@@ -71,7 +71,9 @@ HttpRequest plain(http::request<http::string_body>&& message) {
   HttpRequest request;
   request.method = std::string(message.method_string());
   request.path = std::string(message.target());
-  request.path.resize(std::min(request.path.find('?'), request.path.size()));
+  const size_t question_mark = std::min(request.path.find('?'), request.path.size());
+  request.query = request.path.substr(std::min(question_mark + 1, request.path.size()));
+  request.path.resize(question_mark);
   for (const auto& field : message)
     request.headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
                                  std::string(field.value()));

@@ -8,11 +8,13 @@
 #include "formats/utf8.h"
 #include "router/http/access.h"
 #include "router/http/anthropic.h"
+#include "router/http/conversations.h"
 #include "router/http/embeddings.h"
 #include "router/http/ollama.h"
 #include "router/http/openai_chat.h"
 #include "router/http/openai_completions.h"
 #include "router/http/openai_responses.h"
+#include "router/http/query.h"
 
 namespace {
 
@@ -74,6 +76,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
       break;
     default:
       is_read(ApiKeys::parse(body, "keys"));
+      if (const auto call = parse_conversation_call(body); is_read(call))
+        SAIN_CHECK(is_utf8(call->text) && is_utf8(call->model));
+      if (const auto value = query_value(body, "q"); is_read(value)) SAIN_CHECK(is_utf8(value->value_or("")));
   }
   return 0;
 }

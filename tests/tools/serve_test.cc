@@ -43,8 +43,8 @@ class ServeCommand : public RealModelTest {
     RealModelTest::SetUp();
     if (HasFatalFailure()) return;
     constexpr std::string_view kListening = "listening on http://127.0.0.1:";
-    server_ = std::make_unique<Subprocess>(
-        std::vector<std::string>{SAIN_PROGRAM, "serve", "--config", config_.path(), "--port", "0", "--exact"});
+    server_ = std::make_unique<Subprocess>(std::vector<std::string>{
+        SAIN_PROGRAM, "serve", "--config", config_.path(), "--port", "0", "--exact", "--conversations", "none"});
     size_t found;
     while ((found = server_->err().find(kListening)) == std::string::npos ||
            server_->err().find('\n', found) == std::string::npos)

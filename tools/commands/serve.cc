@@ -1,11 +1,14 @@
 // sain serve: the routed conversation for other programs, over HTTP.
 #include <condition_variable>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "engine/cache_dir.h"
 #include "router/http/api.h"
+#include "router/http/conversations.h"
 #include "router/http/http_server.h"
 #include "router/monitoring/status_server.h"
 #include "tools/commands/commands.h"
@@ -27,7 +30,11 @@ struct Options {
   unsigned max_running = 64;
   router::RateLimits limits;
   unsigned grace_s = 10;
+  std::string conversations = (engine::data_dir() / "conversations.db").string();
 };
+
+constexpr const char* kNoFile = "none";
+constexpr const char* kInMemory = ":memory:";
 
 void say(std::string_view line) {
   fmt::print(stderr, "sain: {}\n", safe_text(line));
@@ -49,6 +56,19 @@ Result<router::ApiOptions> api_options(const Options& options) {
     say("everybody who reaches this machine may ask: --api-key-file says who may");
   }
   return api;
+}
+
+/// Those of the page. What cannot be kept in the file lasts as long as the program.
+Result<std::shared_ptr<router::KeptConversations>> open_conversations(const std::string& file) {
+  if (file != kNoFile) {
+    std::error_code ignored;  // opening says what is wrong
+    std::filesystem::create_directories(std::filesystem::absolute(file, ignored).parent_path(), ignored);
+    auto store = router::ConversationStore::open(file);
+    if (store) return std::make_shared<router::KeptConversations>(*std::move(store));
+    say(fmt::format("conversations of the page end with this program: {}", store.error().message));
+  }
+  SAIN_ASSIGN_OR_RETURN(auto store, router::ConversationStore::open(kInMemory));
+  return std::make_shared<router::KeptConversations>(std::move(store));
 }
 
 void wait_for(const std::stop_token& stop) {
@@ -78,7 +98,8 @@ Result<int> serve(const Options& options) {
   auto opened = open_routed_chat(options.routed, interrupt.token());
   if (!opened && interrupt.token().stop_requested()) return kInterrupted;
   SAIN_ASSIGN_OR_RETURN(chat, std::move(opened));
-  const router::ChatBackend backend = backend_of(*chat, "sain serve");
+  router::ChatBackend backend = backend_of(*chat, "sain serve");
+  SAIN_ASSIGN_OR_RETURN(backend.conversations, open_conversations(options.conversations));
   const auto status = router::StatusServer::start({.status = backend.status,
                                                    .metrics = backend.metrics,
                                                    .keep_up = [&] { chat->metrics().keep_up(); },
@@ -99,7 +120,8 @@ void add_serve_command(CLI::App& app, int& exit_code) {
   const auto options = std::make_shared<Options>();
   // A client sends its whole conversation: what does not fit is its own to shorten.
   options->routed.policy = "stop";
-  CLI::App* command = app.add_subcommand("serve", "Answer other programs over HTTP, as OpenAI's API does");
+  CLI::App* command = app.add_subcommand(
+      "serve", "A web page to talk to, and answers for other programs over HTTP, as OpenAI's API gives them");
   add_routed_options(*command, options->routed);
   command->add_option("--ctx", options->routed.context, "Context in tokens (default: what the configuration says)")
       ->check(in_range(128u, 1u << 30))
@@ -141,6 +163,11 @@ void add_serve_command(CLI::App& app, int& exit_code) {
       ->check(in_range(0u, 3600u))
       ->capture_default_str()
       ->type_name("N");
+  command
+      ->add_option("--conversations", options->conversations,
+                   "Where conversations of the page are kept; none: nowhere, they end with the program")
+      ->capture_default_str()
+      ->type_name("FILE");
   command->footer(
       "Example:\n"
       "  sain serve &\n"

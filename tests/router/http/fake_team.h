@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "router/http/api.h"
+#include "router/http/conversations.h"
 
 namespace sain::router {
 
@@ -36,15 +37,19 @@ class FakeTeam : public ChatTeam {
       return *error;
     }
     sink(HandoffEvent{decision.target, turns.size(), 7, 0, 0});
+    std::string answer;
     for (const std::string& piece : pieces) {
       if (options.answer.on_token) options.answer.on_token({piece, -0.5, {{"other", -1.5}}});
       sink(TokenEvent{decision.target, piece});
+      answer += piece;
     }
     if (fails_midway) {
       sink(FallbackEvent{kCoding, kAssistant, "broken", "I will try myself."});
       decision.target = kAssistant;
       sink(TokenEvent{kAssistant, "Hm."});
+      answer = "Hm.";
     }
+    conversation.context.record({std::string(request), answer, decision.target});
     const auto reason = stop.stop_requested() ? engine::FinishReason::kCancelled : finish_reason;
     sink(DoneEvent{decision.target, true, reason, 0, {}, {}, pieces.size() + 1});
     return {};
@@ -122,6 +127,7 @@ struct FakeApi {
               .embed = [](const EmbeddingInput& input) -> Result<Embedding> {
                 return Embedding{{0.5f, -2}, input.index() == 0 ? 3 : std::get<1>(input).size()};
               },
+              .conversations = std::make_shared<KeptConversations>(*ConversationStore::open(":memory:")),
               .encoder = "minilm"});
   }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "router/config.h"
 #include "router/http/anthropic.h"
 #include "router/http/embeddings.h"
 #include "router/http/models.h"
@@ -78,6 +79,12 @@ Status status(const Call& call) {
   return {};
 }
 
+Status openapi(const Call& call) {
+  SAIN_ASSIGN_OR_RETURN(std::string document, read_built_in_file("openapi.json"));
+  call.writer.send({.body = std::move(document)});
+  return {};
+}
+
 Status models(const Call& call) {
   return answer_models(*call.backend->team(), call.writer);
 }
@@ -131,6 +138,7 @@ Status ollama_version(const Call& call) {
 constexpr std::array kEndpoints = {
     Endpoint{"/health", "GET", ApiStyle::kOpenAi, Needs::kNothing, health},
     Endpoint{"/ready", "GET", ApiStyle::kOpenAi, Needs::kNothing, health},
+    Endpoint{"/openapi.json", "GET", ApiStyle::kOpenAi, Needs::kNothing, openapi},
     Endpoint{"/metrics", "GET", ApiStyle::kOpenAi, Needs::kModel, metrics},
     Endpoint{"/v1/status", "GET", ApiStyle::kOpenAi, Needs::kModel, status},
     Endpoint{"/v1/models", "GET", ApiStyle::kOpenAi, Needs::kModel, models},

@@ -117,7 +117,7 @@ TEST_F(ToolCalls, HistoryOfOpenAiChat) {
   EXPECT_THAT(message(kChat, with({kUser, assistant, result, result})), HasSubstr("messages[3].tool_call_id"));
   EXPECT_THAT(message(kChat, with({kUser, assistant, kUser})), HasSubstr("the result of the call \"c1\" of weather"));
   EXPECT_THAT(message(kChat, with({kUser, assistant})), HasSubstr("the result of the call \"c1\""));
-  EXPECT_THAT(message(kChat, with({assistant, result})), HasSubstr("messages[0].tool_calls[0]: expected a message"));
+  EXPECT_THAT(message(kChat, with({assistant, result})), HasSubstr("messages[0].role: expected user before"));
   json broken = assistant;
   broken["tool_calls"][0]["function"]["arguments"] = "{city";
   EXPECT_THAT(message(kChat, with({kUser, broken, result})), HasSubstr("arguments that are a JSON object"));

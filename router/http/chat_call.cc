@@ -39,7 +39,7 @@ class Run {
 
  private:
   void begin_reading() {
-    if (tools_ != nullptr) reader_.emplace(tools_->callable);
+    if (tools_ != nullptr) reader_.emplace(tools_->callable, tools_->most_calls);
   }
 
   void read(SpecialistId by, std::string_view text) {

@@ -173,9 +173,9 @@ ToolCallReader::Step ToolCallReader::step(char c) {
   return Step::kGoesOn;
 }
 
-/// The call is one of `name`. False: there is no such function.
+/// The call is one of `name`. False: there is no such function, or no room for another call.
 bool ToolCallReader::begin_named(const std::string& name) {
-  if (std::ranges::find(names_, name) == names_.end()) return false;
+  if (calls_.size() == most_calls_ || std::ranges::find(names_, name) == names_.end()) return false;
   has_begun_ = true;
   pieces_.push_back({{}, calls_.size()});
   calls_.push_back({"call_" + make_opaque_id(), name, {}});

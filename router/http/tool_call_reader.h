@@ -23,8 +23,9 @@ struct AnswerPiece {
 /// However the answer is cut into pieces, text and calls are the same, but for the calls' ids, which are random.
 class ToolCallReader {
  public:
-  /// `names`: of the functions that may be called.
-  explicit ToolCallReader(std::vector<std::string> names) : names_(std::move(names)) {}
+  /// `names`: of the functions that may be called. Calls beyond `most_calls` are dropped.
+  ToolCallReader(std::vector<std::string> names, size_t most_calls)
+      : names_(std::move(names)), most_calls_(most_calls) {}
 
   /// Valid UTF-8; so are the pieces.
   std::vector<AnswerPiece> push(std::string_view text);
@@ -52,6 +53,7 @@ class ToolCallReader {
   void say(size_t n_bytes);
 
   std::vector<std::string> names_;
+  size_t most_calls_;
   std::vector<ToolCall> calls_;
   std::vector<AnswerPiece> pieces_;
   State state_ = State::kText;

@@ -22,7 +22,7 @@ struct Outcome {
 
 /// The pieces are characters if `n_characters` is 1.
 Outcome read(std::string_view answer, size_t n_characters) {
-  ToolCallReader reader({"f", "get_time"});
+  ToolCallReader reader({"f", "get_time"}, 3);
   std::string text;
   std::vector<std::string> arguments;
   const auto take = [&](const std::vector<AnswerPiece>& pieces) {

@@ -14,7 +14,7 @@ using ::testing::IsEmpty;
 /// What comes of an answer that is cut into pieces of so many bytes.
 struct Read {
   Read(std::string_view answer, size_t n_bytes) {
-    ToolCallReader reader({"weather", "time"});
+    ToolCallReader reader({"weather", "time"}, 2);
     for (size_t i = 0; i < answer.size(); i += n_bytes) take(reader.push(answer.substr(i, n_bytes)));
     take(reader.finish());
     for (size_t i = 0; i < reader.calls().size(); ++i) {
@@ -77,6 +77,11 @@ TEST(ToolCallReader, CallsWithoutTagsAtTheBeginning) {
          "", {"time{}", "time{}"});
 }
 
+TEST(ToolCallReader, MoreCallsThanMayBeAreDropped) {
+  expect("[{\"name\": \"time\"}, {\"name\": \"time\"}, {\"name\": \"weather\", \"arguments\": {}}]", "",
+         {"time{}", "time{}"});
+}
+
 TEST(ToolCallReader, ArgumentsMayComeAsAText) {
   expect("{\"name\": \"time\", \"arguments\": \"{\\\"a\\\": \\\"\xC3\xA9\\\"}\"}", "", {"time{\"a\": \"\xC3\xA9\"}"});
 }
@@ -101,7 +106,7 @@ TEST(ToolCallReader, ACallThatIsCutShort) {
 }
 
 TEST(ToolCallReader, ArgumentsComeAsTheyGrow) {
-  ToolCallReader reader({"time"});
+  ToolCallReader reader({"time"}, 1);
   EXPECT_THAT(reader.push("<tool_call>{\"name\": \"time\", \"arguments\": "), ::testing::SizeIs(1));
   ASSERT_THAT(reader.push("{\"a\": \"x"), ::testing::SizeIs(1));
   const std::string id = reader.calls()[0].id;

@@ -73,6 +73,7 @@ std::vector<Token> with_bos(const formats::Tokenizer& tokenizer, std::vector<Tok
 
 Result<std::vector<Token>> render_prompt(const engine::Model& model, std::span<const Message> messages, std::time_t now,
                                          Thinking thinking, const ToolSet* tools) {
+  if (tools != nullptr && tools->callable.empty()) tools = nullptr;  // what may not be called is not offered
   const bool needs_tools = tools != nullptr || has_calls(messages);
   const std::vector<Message> plain = needs_tools ? plain_messages(messages, tools) : std::vector<Message>();
   const std::span<const Message> words = needs_tools ? plain : messages;

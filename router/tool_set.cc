@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "formats/json_schema.h"
+#include "formats/json_schema/grammar_text.h"
 
 namespace sain::router {
 namespace {
@@ -49,19 +50,33 @@ Result<std::string> call_rules(const ToolSet& tools, const char* arguments) {
   return rules.replace(0, kRoot.size(), "call");
 }
 
-/// A rule `text`: what does not have kCallOpen in it; and `begun`, beginnings of that which come to nothing. The tag's
-/// first character is nowhere else in it, so after one that fails only that character itself can begin another.
+/// Alternatives: beginnings of `word` with a character that is not its next one, and none of `others`.
+std::string failed(std::string_view word, std::string_view others) {
+  std::string list;
+  for (size_t i = 0; i < word.size(); ++i)
+    list += fmt::format("{}{} [^{}{}]", i == 0 ? "" : " | ", formats::literal(word.substr(0, i)), others, word[i]);
+  return list;
+}
+
+/// Rules of text that is no call. `text` does not have kCallOpen in it, and `begun` is beginnings of that which come to
+/// nothing: its first character is nowhere else in it, so after one that fails only that can begin another. `first` is
+/// what a text may begin with, which is not that of a call without its tag. (The others of JSON may be.)
 std::string text_rules() {
-  std::string begun = "begun ::= ", failed = "failed ::= ";
-  for (size_t i = 1; i < kCallOpen.size(); ++i) {
-    const std::string_view separator = i == 1 ? "" : " | ";
-    begun += fmt::format("{}\"{}\"", separator, kCallOpen.substr(0, i));
-    failed += fmt::format("{}\"{}\" [^<{}]", separator, kCallOpen.substr(0, i), kCallOpen[i]);
-  }
-  return fmt::format("text ::= ([^<] | begun* failed)*\n{}\n{}\n", begun, failed);
+  const std::string_view rest = kCallOpen.substr(1);
+  std::string begun;
+  for (size_t i = 1; i < kCallOpen.size(); ++i)
+    begun += fmt::format("{}{}", i == 1 ? "" : " | ", formats::literal(kCallOpen.substr(0, i)));
+  return fmt::format(
+      "text ::= ([^<] | other)*\n"
+      "other ::= begun* \"<\" ({})\n"
+      "begun ::= {}\n"
+      "first ::= [^<{{ \\t\\r\\n] | other | \"{{\" blank* (\"}}\" | \"\\\"\" ({}))\n"
+      "blank ::= [ \\t\\r\\n]\n",
+      failed(rest, "<"), begun, failed("name\"", ""));
 }
 
 std::string root_rule(const ToolSet& tools, ToolStyle style) {
+  if (tools.callable.empty()) return "root ::= blank* (first text)? begun*\n" + text_rules();
   const uint32_t others = tools.most_calls - 1;
   if (style == ToolStyle::kObject) return "root ::= call\n";
   if (style == ToolStyle::kList) return fmt::format("root ::= \"[\" call (\", \" call){{0,{}}} \"]\"\n", others);
@@ -69,7 +84,9 @@ std::string root_rule(const ToolSet& tools, ToolStyle style) {
       fmt::format("calls ::= tagged (\"\\n\" tagged){{0,{}}}\ntagged ::= \"{}\\n\" call \"\\n{}\"\n", others, kCallOpen,
                   kCallClose);
   if (tools.use == ToolUse::kMustCall) return "root ::= calls\n" + calls;
-  return "root ::= text begun* calls?\n" + calls + text_rules();
+  return fmt::format("root ::= blank* (bare | (first text)? begun* calls?)\nbare ::= call (\"\\n\" call){{0,{}}}\n",
+                     others) +
+         calls + text_rules();
 }
 
 }  // namespace
@@ -96,9 +113,12 @@ Result<std::shared_ptr<const AnswerForm>> call_form(const ToolSet& tools, ToolSt
   const bool is_tagged = style == ToolStyle::kTagged || style == ToolStyle::kGeneric;
   if (is_tagged && tools.tagged != nullptr) return tools.tagged;
   if (!is_tagged && tools.use == ToolUse::kMayCall) return std::shared_ptr<const AnswerForm>();
-  SAIN_ASSIGN_OR_RETURN(const std::string rules,
-                        call_rules(tools, style == ToolStyle::kObject ? "parameters" : "arguments"));
-  std::string text = root_rule(tools, style) + rules;
+  std::string text = root_rule(tools, style);
+  if (!tools.callable.empty()) {
+    SAIN_ASSIGN_OR_RETURN(const std::string rules,
+                          call_rules(tools, style == ToolStyle::kObject ? "parameters" : "arguments"));
+    text += rules;
+  }
   SAIN_ASSIGN_OR_RETURN(formats::Grammar grammar, formats::Grammar::parse(text));
   return std::make_shared<const AnswerForm>(AnswerForm{std::move(grammar), std::move(text)});
 }

@@ -40,7 +40,7 @@ struct ToolSet {
   static constexpr uint32_t kMostCalls = 8;  // in one answer
 
   std::vector<Function> functions;
-  std::vector<std::string> callable;  // names: all of `functions`, or the one that is asked for
+  std::vector<std::string> callable;  // names: all of `functions`, the one that is asked for, or none
   ToolUse use = ToolUse::kMayCall;
   uint32_t most_calls = kMostCalls;
   std::shared_ptr<const AnswerForm> tagged = {};  // call_form() of this for kTagged and kGeneric, where it is known
@@ -49,9 +49,11 @@ struct ToolSet {
   nlohmann::ordered_json to_json() const;
 };
 
-/// The form of an answer: calls, where one must be; else any text, and calls after it. Their arguments fit the schemas,
-/// as far as these can be kept. None (not an error) where the style has nothing to tell a call by before it is
-/// complete. Errors: that of a strict schema which cannot be kept; kResourceExhausted (all of it is too large).
+/// The form of an answer: calls, where one must be; else any text, and calls after it, or nothing but calls without
+/// their tags, as some models of that style write them too. Their arguments fit the schemas, as far as these can be
+/// kept. Where none may be called, text that does not look like a call. None (not an error) for the other styles unless
+/// a call must be: there is nothing to tell one by before it is complete. Errors: that of a strict schema which cannot
+/// be kept; kResourceExhausted (all of it is too large).
 Result<std::shared_ptr<const AnswerForm>> call_form(const ToolSet& tools, ToolStyle style);
 
 }  // namespace sain::router

@@ -115,7 +115,8 @@ std::shared_ptr<const ToolSet> read_tools(const json& body, std::string_view tex
       fields.fail("tool_choice", "the name of one of the tools");
     if (!name.empty()) tools.callable = {name};
   }
-  if (error || tools.functions.empty() || choice == Choice::kNone) return nullptr;
+  if (error || tools.functions.empty()) return nullptr;
+  if (choice == Choice::kNone) tools.callable.clear();
   auto form = call_form(tools, ToolStyle::kTagged);
   if (form) {
     tools.tagged = *std::move(form);

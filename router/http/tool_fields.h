@@ -19,8 +19,8 @@ enum class ToolShape {
 };
 
 /// `tools`, `tool_choice` and whatever says whether several calls may be made at once. None where there are no
-/// functions or none may be called. `text` is the body as it came: parameters come in the schema's order. `error` keeps
-/// the first one, a kInvalidArgument that names the field: a strict function's schema that cannot be kept is one too.
+/// functions. `text` is the body as it came: parameters come in the schema's order. `error` keeps the first one, a
+/// kInvalidArgument that names the field: a strict function's schema that cannot be kept is one too.
 std::shared_ptr<const ToolSet> read_tools(const nlohmann::json& body, std::string_view text, ToolShape shape,
                                           std::optional<Error>& error);
 

@@ -34,7 +34,7 @@ void check(const std::vector<Message>& steps) {
 }
 
 void check(const ToolSet& tools) {
-  SAIN_CHECK(!tools.callable.empty() && tools.callable.size() <= tools.functions.size() && tools.most_calls > 0);
+  SAIN_CHECK(!tools.functions.empty() && tools.callable.size() <= tools.functions.size() && tools.most_calls > 0);
   SAIN_CHECK(tools.tagged != nullptr);
 }
 

@@ -46,6 +46,27 @@ TEST(ToolSet, TextAndThenCallsOfTheFunctions) {
                     "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Bonn\"}}\n</tool_call>"));
 }
 
+TEST(ToolSet, CallsWithoutTagsAreKeptToTheirSchemasToo) {
+  const ToolSet tools = weather_and_time();
+  const std::string call = "{\"name\": \"weather\", \"arguments\": {\"city\": \"Oslo\"}}";
+  EXPECT_TRUE(fits(tools, ToolStyle::kTagged, call));
+  EXPECT_TRUE(fits(tools, ToolStyle::kTagged, "\n" + call + "\n" + call));
+  for (const std::string text : {"{\"names\": []}", "{ \"a\": 1}", "{}", "[{\"name\": 1}]", "A set {\"name\"}"})
+    EXPECT_TRUE(fits(tools, ToolStyle::kTagged, text)) << text;
+  for (const std::string text : {"{\"name\": \"other\"}", "\n{ \"name\": 5}", "{{\"name\": \"time\"}}",
+                                 "{\"name\": \"weather\", \"arguments\": {\"city\": [\"Oslo\"]}}"})
+    EXPECT_FALSE(fits(tools, ToolStyle::kTagged, text)) << text;
+}
+
+TEST(ToolSet, WhereNoneMayBeCalledAnAnswerLooksLikeNone) {
+  ToolSet tools = weather_and_time();
+  tools.callable.clear();
+  for (const std::string text : {"", "It rains.", "<tool_cal", "{\"a\": 1}"})
+    EXPECT_TRUE(fits(tools, ToolStyle::kTagged, text)) << text;
+  for (const std::string text : {kOslo, "{\"name\": \"time\", \"arguments\": {}}"})
+    EXPECT_FALSE(fits(tools, ToolStyle::kTagged, text)) << text;
+}
+
 TEST(ToolSet, ACallThatMustBe) {
   ToolSet tools = weather_and_time();
   tools.use = ToolUse::kMustCall;

@@ -70,7 +70,7 @@ TEST(Expectations, NoPathLeadsOutThroughANameOfAModel) {
 
 TEST(Expectations, BadJsonGrammarsAndTextKillNothing) {
   FakeApi api;
-  for (const std::string body :
+  for (const std::string& body :
        {std::string("{\"messages\": "), chat({{"grammar", "root ::= root"}}), chat({{"grammar", "root ::= (((("}}),
         std::string("{\"messages\": [{\"role\": \"user\", \"content\": \"\xC3\"}]}"), std::string("\xFF\xFE"),
         chat({{"response_format", {{"type", "json_schema"}, {"schema", {{"$ref", "#/x"}}}}}})}) {

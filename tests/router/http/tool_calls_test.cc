@@ -134,7 +134,7 @@ TEST_F(ToolCalls, ChoiceOfOpenAiChat) {
     return api.team->asked_options.answer.tools;
   };
   EXPECT_EQ(tools({{"tool_choice", "auto"}})->use, ToolUse::kMayCall);
-  EXPECT_EQ(tools({{"tool_choice", "none"}}), nullptr);
+  EXPECT_TRUE(tools({{"tool_choice", "none"}})->callable.empty());
   EXPECT_EQ(tools({{"tools", json::array()}}), nullptr);
   EXPECT_EQ(tools({{"tool_choice", "required"}})->use, ToolUse::kMustCall);
   EXPECT_EQ(tools({{"parallel_tool_calls", false}})->most_calls, 1u);

@@ -151,13 +151,13 @@ def tools():
         for event in stream:
             assert event.type != "content.delta", event
         final = stream.get_final_completion().choices[0]
-    assert final.message.tool_calls[0].function.arguments == call.function.arguments, final
+    assert json.loads(final.message.tool_calls[0].function.arguments) == json.loads(call.function.arguments), final
     assert final.finish_reason == "tool_calls"
 
     result = {"role": "tool", "tool_call_id": call.id, "content": "It rains, 8 degrees."}
-    answer = chat(messages=[QUESTION, answer.message, result], **options)
+    # So small a model calls again and again where it may.
+    answer = chat(messages=[QUESTION, answer.message, result], tool_choice="none", **options)
     assert "rain" in text(answer).lower(), answer
-    assert text(chat(messages=[QUESTION], tool_choice="none", **options))
     try:
         chat(messages=[QUESTION, result], **options)
         raise AssertionError("a result without its call: no error")
@@ -171,7 +171,8 @@ def tools_of_responses():
     (call,) = answer.output
     assert call.type == "function_call" and json.loads(call.arguments)["city"].startswith("Oslo"), call
     result = {"type": "function_call_output", "call_id": call.call_id, "output": "It rains, 8 degrees."}
-    assert "rain" in client.responses.create(input=[QUESTION, call, result], **options).output_text.lower()
+    answer = client.responses.create(input=[QUESTION, call, result], tool_choice="none", **options)
+    assert "rain" in answer.output_text.lower(), answer
     with client.responses.stream(input=[QUESTION], tool_choice="required", parallel_tool_calls=False, **options) as stream:
         deltas = [event.delta for event in stream if event.type == "response.function_call_arguments.delta"]
         assert "".join(deltas) == call.arguments == stream.get_final_response().output[0].arguments

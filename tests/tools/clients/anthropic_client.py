@@ -63,8 +63,8 @@ def tools():
     assert final.content[0].input == call.input and final.stop_reason == "tool_use"
     result = {"type": "tool_result", "tool_use_id": call.id, "content": "It rains, 8 degrees."}
     history = [question, {"role": "assistant", "content": answer.content}, {"role": "user", "content": [result]}]
-    answer = message(messages=history, tool_choice={"type": "none"}, **options)  # so small a model calls again and again
-    assert "rain" in answer.content[0].text.lower(), answer
+    answer = message(messages=history, tool_choice={"type": "none"}, **options)
+    assert answer.stop_reason != "tool_use" and answer.content[0].text, answer  # what it says depends on the model
 
 
 def cancel():

@@ -63,7 +63,7 @@ def main():
         config = pathlib.Path(folder) / "sain.toml"
         config.write_text(CONFIG)
         server = subprocess.Popen(
-            [sys.argv[1], "serve", "--config", str(config), "--port", "0", "--exact"], stderr=subprocess.PIPE, text=True
+            [sys.argv[1], "serve", "--config", str(config), "--port", "0"], stderr=subprocess.PIPE, text=True
         )
         try:
             address = listening(server)

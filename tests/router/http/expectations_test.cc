@@ -78,7 +78,7 @@ TEST(Expectations, BadJsonGrammarsAndTextKillNothing) {
     EXPECT_EQ(writer.response.status, 400) << body;
     EXPECT_FALSE(writer.json()["error"]["message"].get<std::string>().empty());
   }
-  EXPECT_EQ(api.post(kChat, chat({})).response.status, 200);
+  EXPECT_EQ(api.post(kChat, chat(json::object())).response.status, 200);
 }
 
 TEST(Expectations, LoopbackIsTheDefault) {

@@ -424,6 +424,7 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
   if (kept && options.keep_prompt == Keep::kDisk) s.save(*kept);  // not while somebody waits for a token
   emit(stop_strings.push(decoder.flush()));
   emit(stop_strings.flush());
+  result.stop_string = stop_strings.match();
   result.timings.decode_ms = ms_since(decode_start);
   return result;
 }

@@ -93,6 +93,7 @@ struct Generation {
   FinishReason finish_reason = FinishReason::kStop;
   Timings timings;
   std::vector<ChosenToken> logprobs = {};  // of `tokens`, with GenerateOptions::top_logprobs
+  std::string stop_string = {};            // that has ended it; empty: none
 };
 
 /// Receives the answer as it grows.

@@ -31,7 +31,7 @@ Result<StopStrings> StopStrings::create(std::vector<std::string> strings) {
 }
 
 std::string StopStrings::push(std::string_view text) {
-  if (matched_) return {};
+  if (matched()) return {};
   std::string known = std::exchange(held_, {});
   known += text;
 
@@ -42,8 +42,8 @@ std::string StopStrings::push(std::string_view text) {
     const size_t end = found + string.size();
     if (end < first_end || (end == first_end && found < begin)) first_end = end, begin = found;
   }
-  matched_ = first_end != std::string::npos;
-  if (matched_) {
+  if (first_end != std::string::npos) {
+    match_ = known.substr(begin, first_end - begin);
     known.resize(begin);
     return known;
   }
@@ -56,7 +56,7 @@ std::string StopStrings::push(std::string_view text) {
 }
 
 std::string StopStrings::flush() {
-  return matched_ ? std::string() : std::exchange(held_, {});
+  return matched() ? std::string() : std::exchange(held_, {});
 }
 
 }  // namespace sain::engine

@@ -23,14 +23,15 @@ class StopStrings {
   /// The end of the stream: what was held back, or nothing after a match.
   std::string flush();
 
-  bool matched() const { return matched_; }
+  bool matched() const { return !match_.empty(); }
+  const std::string& match() const { return match_; }  // empty: none
 
  private:
   explicit StopStrings(std::vector<std::string> strings) : strings_(std::move(strings)) {}
 
   std::vector<std::string> strings_;
   std::string held_;  // the beginning of a stop string, or empty
-  bool matched_ = false;
+  std::string match_;
 };
 
 }  // namespace sain::engine

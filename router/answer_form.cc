@@ -23,16 +23,22 @@ T& use(std::vector<T>& entries, size_t most, F&& is_it, G&& make) {
 
 std::shared_ptr<const engine::CompiledGrammar> FormCache::compile(const engine::Model& model, const AnswerForm& form) {
   const std::string id = engine::ModelIdentity::of(model.file()).fingerprint;
+  const auto is_it = [&](const Form& known) { return known.model == id && known.text == form.text; };
+  std::shared_ptr<Tokens> tokens;
+  {
+    const std::lock_guard lock(mutex_);
+    tokens = use(
+                 vocabularies_, kMostVocabularies, [&](const Vocabulary& known) { return known.model == id; },
+                 [&] {
+                   return Vocabulary{id, std::make_shared<Tokens>()};
+                 })
+                 .tokens;
+  }
+  std::call_once(tokens->once, [&] { tokens->trie = std::make_shared<engine::TokenTrie>(model.tokenizer()); });
   const std::lock_guard lock(mutex_);
-  return use(
-             forms_, kMostForms, [&](const Form& known) { return known.model == id && known.text == form.text; },
+  return use(forms_, kMostForms, is_it,
              [&] {
-               const Vocabulary& vocabulary = use(
-                   vocabularies_, kMostVocabularies, [&](const Vocabulary& known) { return known.model == id; },
-                   [&] {
-                     return Vocabulary{id, std::make_shared<engine::TokenTrie>(model.tokenizer())};
-                   });
-               return Form{id, form.text, std::make_shared<engine::CompiledGrammar>(form.grammar, vocabulary.tokens)};
+               return Form{id, form.text, std::make_shared<engine::CompiledGrammar>(form.grammar, tokens->trie)};
              })
       .grammar;
 }

@@ -20,7 +20,8 @@ struct AnswerForm {
 };
 
 /// Forms for the vocabularies of models, the last few that were asked for: what one answer has found out about them
-/// serves the next. Thread-safe; who asks first for a model's vocabulary holds up the others for its 0.03 to 0.7 s.
+/// serves the next. Thread-safe; who asks for a model's vocabulary while it is read, which takes 0.03 to 0.7 s, waits
+/// for that, and nobody else does.
 class FormCache {
  public:
   std::shared_ptr<const engine::CompiledGrammar> compile(const engine::Model& model, const AnswerForm& form);
@@ -31,9 +32,13 @@ class FormCache {
  private:
   static constexpr size_t kMostVocabularies = 4, kMostForms = 4;  // a form may hold 100 MiB
 
+  struct Tokens {
+    std::once_flag once;
+    std::shared_ptr<const engine::TokenTrie> trie;
+  };
   struct Vocabulary {
     std::string model;  // ModelIdentity::fingerprint
-    std::shared_ptr<const engine::TokenTrie> tokens;
+    std::shared_ptr<Tokens> tokens;
   };
   struct Form {
     std::string model, text;

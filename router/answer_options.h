@@ -15,6 +15,8 @@
 
 namespace sain::router {
 
+struct ToolSet;
+
 /// A token of an answer in the words of whoever made it. Texts are bytes, which may be a part of a character.
 struct AnsweredToken {
   struct Alternative {
@@ -38,6 +40,7 @@ struct AnswerOptions {
   std::optional<uint64_t> seed = {};
   std::vector<std::pair<engine::Token, float>> logit_bias = {};  // by tokens of whoever answers
   std::shared_ptr<const AnswerForm> form = {};                   // none: any text. A cloud cannot promise one
+  std::shared_ptr<const ToolSet> tools = {};                     // none: nothing can be called. Not with `form`
 
   std::optional<uint32_t> top_logprobs = {};                // of alternatives to each token; none: no log
                                                             // probabilities are computed

@@ -4,6 +4,11 @@
 
 namespace sain::router {
 
+void ContextManager::record(Turn turn) {
+  if (!steps_.empty()) turn.steps = std::exchange(steps_, {});
+  turns_.push_back(std::move(turn));
+}
+
 Result<ContextWindow> ContextManager::build(std::string_view system_prompt, std::string_view request, size_t budget,
                                             const CountTokens& count_tokens) const {
   const auto window_without = [&](size_t n_dropped) -> Result<ContextWindow> {
@@ -83,10 +88,13 @@ std::vector<Message> ContextManager::messages(std::string_view system_prompt, st
   std::vector<Message> list;
   if (!system_prompt.empty()) list.push_back({"system", std::string(system_prompt)});
   for (size_t i = n_dropped; i < turns_.size(); ++i) {
-    list.push_back({"user", turns_[i].request});
-    list.push_back({"assistant", turns_[i].answer});
+    const Turn& turn = turns_[i];
+    list.push_back({"user", turn.request});
+    list.insert(list.end(), turn.steps.begin(), turn.steps.end());
+    if (turn.steps.empty() || !turn.answer.empty()) list.push_back({"assistant", turn.answer});
   }
   list.push_back({"user", std::string(request)});
+  list.insert(list.end(), steps_.begin(), steps_.end());
   return list;
 }
 

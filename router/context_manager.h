@@ -13,15 +13,24 @@
 
 namespace sain::router {
 
+/// A call of one of the client's functions (router/tool_set.h).
+struct ToolCall {
+  std::string id, name;
+  std::string arguments;  // JSON, an object where nothing went wrong
+};
+
 struct Message {
-  std::string role;  // "system", "user" or "assistant"
+  std::string role;  // "system", "user", "assistant", or "tool": what a call has come to
   std::string content;
+  std::vector<ToolCall> calls = {};          // the assistant's
+  std::string call_id = {}, call_name = {};  // of a tool's message
 };
 
 struct Turn {
   std::string request;
   std::string answer;
   SpecialistId by = kAssistant;
+  std::vector<Message> steps = {};  // between the two: calls, and what they came to
 };
 
 /// What is asked to have a conversation summarised. The summary then stands in the conversation as the answer to this.
@@ -57,7 +66,10 @@ struct FitOptions {
 
 class ContextManager {
  public:
-  void record(Turn turn) { turns_.push_back(std::move(turn)); }
+  /// The steps of go_on() are the turn's.
+  void record(Turn turn);
+  /// The steps, after the request, of the turn that is not answered yet.
+  void go_on(std::vector<Message> steps) { steps_ = std::move(steps); }
   void drop(size_t n_oldest) { turns_.erase(turns_.begin(), turns_.begin() + static_cast<ptrdiff_t>(n_oldest)); }
   void reset() { *this = {}; }
   const std::vector<Turn>& turns() const { return turns_; }
@@ -84,6 +96,7 @@ class ContextManager {
   Status compact(size_t n_turns, const Summarise& summarise);
 
   std::vector<Turn> turns_;
+  std::vector<Message> steps_;
   Forgetting forgetting_ = Forgetting::kNothing;
   std::string forgetting_text_;
 };

@@ -142,7 +142,8 @@ Status Coordinator::handle(Conversation& conversation, std::string_view text, co
 /// The steps of a request, if it has several and two members at least are sure enough that each is theirs; otherwise
 /// the request as a whole. Neighbours of one member are one step.
 std::vector<RouteDecision> Coordinator::plan(const RouteDecision& whole, const Request& request) const {
-  if (request.options.answer.form != nullptr) return {whole};  // several answers would not have it together
+  // Several answers would not have the form together, or go on after a call.
+  if (request.options.answer.form != nullptr || request.options.answer.tools != nullptr) return {whole};
   if (!options_.plans || whole.cause == RouteCause::kExplicit || request.options.mode != Mode::kAuto) return {whole};
   const std::vector<std::string> parts = split_steps(whole.request);
   std::vector<RouteDecision> steps;
@@ -390,7 +391,8 @@ void Coordinator::finish(const Outcome& last, Request& request) {
   request.timings.total_ms = ms_since(request.start);
   count([&](Metrics& m) { m.add(request.timings); });
   request.sink(DoneEvent{last.by, !registry_.member(last.by).cloud, last.answer.finish_reason,
-                         last.answer.n_dropped_turns, last.answer.context, request.timings, request.n_tokens});
+                         last.answer.n_dropped_turns, last.answer.context, request.timings, request.n_tokens,
+                         last.answer.stop_string});
   look_ahead(request.conversation);
 }
 

@@ -32,7 +32,8 @@ struct Answer {
   size_t n_dropped_turns = 0;
   ContextUse context = {};
   engine::Timings timings = {};
-  size_t n_tokens = 0;  // that were generated, those of a thought and the one that ends it all included
+  size_t n_tokens = 0;           // that were generated, those of a thought and the one that ends it all included
+  std::string stop_string = {};  // that has ended it; empty: none
 };
 
 /// What a member is asked, and how.

@@ -94,7 +94,8 @@ struct DoneEvent {
   size_t n_dropped_turns = 0;  // old turns that had no room in the context
   ContextUse context;
   RequestTimings timings;
-  size_t n_tokens = 0;  // that were generated; see Answer
+  size_t n_tokens = 0;           // that were generated; see Answer
+  std::string stop_string = {};  // likewise
 };
 
 /// There is no answer: the assistant failed too. The last event, in place of DoneEvent.

@@ -35,8 +35,8 @@ Render renderer(const engine::Model& model, const AnswerOptions& options, std::t
       const formats::Tokenizer& tokenizer = model.tokenizer();
       return with_bos(tokenizer, tokenizer.encode(messages.back().content, formats::SpecialTokens::kAsText));
     };
-  return [&model, now, thinking](std::span<const Message> messages) {
-    return render_prompt(model, messages, now, thinking);
+  return [&model, now, thinking, tools = options.tools](std::span<const Message> messages) {
+    return render_prompt(model, messages, now, thinking, tools.get());
   };
 }
 
@@ -161,6 +161,16 @@ uint64_t ModelRunner::adapter_bytes() const {
   return bytes;
 }
 
+/// That keeps an answer to the form it shall have; nullptr where it may have any.
+Result<std::shared_ptr<const engine::CompiledGrammar>> ModelRunner::grammar(const engine::Model& model,
+                                                                            const AnswerOptions& answer) const {
+  std::shared_ptr<const AnswerForm> form = answer.form;
+  if (answer.tools != nullptr) {
+    SAIN_ASSIGN_OR_RETURN(form, call_form(*answer.tools, tool_style(model.chat_template())));
+  }
+  return form == nullptr ? nullptr : forms_.compile(model, *form);
+}
+
 Status ModelRunner::prepare(SpecialistId id, const engine::Model& model, std::stop_token stop) const {
   const std::time_t now = std::time(nullptr);
   const MemberConfig& member = registry_->member(id);
@@ -205,11 +215,12 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
       is_own_stream ? 0 : thinking_tokens(member, model, asked.mode, options.context_length);
   const Thinking thinking = thought_tokens > 0 ? Thinking::kFirst : Thinking::kNone;
   const Render render = renderer(model, asked.answer, now, thinking);
+  SAIN_ASSIGN_OR_RETURN(const auto grammar, this->grammar(model, asked.answer));
   const engine::GenerateOptions generate = {
       .max_tokens = is_stream || asked.answer.max_tokens ? member.max_tokens : answer_tokens,
       .stop_strings = asked.answer.is_raw ? member.stop_strings : stop_strings(model, member.stop_strings),
       .sampler = member.sampling,
-      .grammar = asked.answer.form ? forms_.compile(model, *asked.answer.form) : nullptr,
+      .grammar = grammar,
       .top_logprobs = asked.answer.top_logprobs ? asked.answer.top_logprobs : asked.top_logprobs,
       .priority = conversation.priority};
 
@@ -274,7 +285,8 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
                 window.n_dropped_turns,
                 {session->history().size(), session->context_length()},
                 sum(thought.timings, generation->timings),
-                thought.n_tokens + generation->tokens.size()};
+                thought.n_tokens + generation->tokens.size(),
+                generation->stop_string};
 }
 
 Result<size_t> ModelRunner::count_tokens(SpecialistId id, const engine::Model& model, const ContextManager& context,

@@ -70,6 +70,8 @@ class ModelRunner {
   Status keep_beginning(engine::Session& session, const MemberConfig& member, std::time_t now,
                         std::span<const engine::Token> prompt, const std::stop_token& stop) const;
   Result<std::vector<double>> choose(const std::string& question, size_t n, std::stop_token stop) const;
+  Result<std::shared_ptr<const engine::CompiledGrammar>> grammar(const engine::Model& model,
+                                                                 const AnswerOptions& answer) const;
   Result<engine::Session> session(const engine::Model& model) const;
   Result<engine::Session> session(const MemberConfig& member, const engine::Model& model) const;
 

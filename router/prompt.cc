@@ -1,5 +1,9 @@
 #include "router/prompt.h"
 
+#include <algorithm>
+
+#include "router/tool_prompt.h"
+
 namespace sain::router {
 namespace {
 
@@ -22,14 +26,14 @@ std::vector<Token> render_plain(const engine::Model& model, std::span<const Mess
 }
 
 Result<formats::RenderedPrompt> render_template(const engine::Model& model, std::span<const Message> messages,
-                                                std::time_t now, Thinking thinking) {
+                                                std::time_t now, Thinking thinking, const ToolSet* tools) {
   const formats::Tokenizer& tokenizer = model.tokenizer();
   const auto piece = [&tokenizer](std::optional<Token> token) {
     return token ? tokenizer.piece(*token, SpecialTokens::kParse) : std::string();
   };
   formats::ChatTemplateInput input;
-  for (const Message& message : messages)
-    input.messages.push_back({{"role", message.role}, {"content", message.content}});
+  input.messages = template_messages(messages);
+  if (tools != nullptr) input.tools = tools->to_json();
   input.bos_token = piece(tokenizer.bos());
   input.eos_token = piece(tokenizer.eos());
   // Under the two names that templates ask for it by.
@@ -45,6 +49,20 @@ std::vector<Message> without_system(std::span<const Message> messages) {
   return merged;
 }
 
+bool has_calls(std::span<const Message> messages) {
+  return std::ranges::any_of(messages, [](const Message& message) { return message.role == "tool"; });
+}
+
+/// Without its system message where the template refuses one.
+Result<formats::RenderedPrompt> render_with_system(const engine::Model& model, std::span<const Message> messages,
+                                                   std::time_t now, Thinking thinking, const ToolSet* tools = nullptr) {
+  auto rendered = render_template(model, messages, now, thinking, tools);
+  if (!rendered && rendered.error().code == ErrorCode::kInvalidArgument && messages.size() > 1 &&
+      messages.front().role == "system")
+    return render_template(model, without_system(messages), now, thinking, tools);
+  return rendered;
+}
+
 }  // namespace
 
 std::vector<Token> with_bos(const formats::Tokenizer& tokenizer, std::vector<Token> tokens) {
@@ -54,12 +72,16 @@ std::vector<Token> with_bos(const formats::Tokenizer& tokenizer, std::vector<Tok
 }
 
 Result<std::vector<Token>> render_prompt(const engine::Model& model, std::span<const Message> messages, std::time_t now,
-                                         Thinking thinking) {
-  if (model.chat_template() == nullptr) return render_plain(model, messages, thinking);
-  auto rendered = render_template(model, messages, now, thinking);
-  if (!rendered && rendered.error().code == ErrorCode::kInvalidArgument && messages.size() > 1 &&
-      messages.front().role == "system")
-    rendered = render_template(model, without_system(messages), now, thinking);
+                                         Thinking thinking, const ToolSet* tools) {
+  if (tools != nullptr && tools->callable.empty()) tools = nullptr;  // what may not be called is not offered
+  const bool needs_tools = tools != nullptr || has_calls(messages);
+  const std::vector<Message> plain = needs_tools ? plain_messages(messages, tools) : std::vector<Message>();
+  const std::span<const Message> words = needs_tools ? plain : messages;
+  if (model.chat_template() == nullptr) return render_plain(model, words, thinking);
+  const bool is_native = needs_tools && tool_style(model.chat_template()) != ToolStyle::kGeneric;
+  auto rendered = is_native ? render_with_system(model, messages, now, thinking, tools)
+                            : render_with_system(model, words, now, thinking);
+  if (!rendered && is_native) rendered = render_with_system(model, words, now, thinking);
   if (!rendered) return std::move(rendered).error();
   std::vector<formats::TextSegment> segments = rendered->segments();
   const bool ends_by_template = !segments.empty() && segments.back().special == SpecialTokens::kParse;

@@ -29,7 +29,7 @@ Result<Answer> CloudRunner::answer(SpecialistId id, const Conversation& conversa
   const auto ms = [&start] {
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   };
-  if (asked.answer.form != nullptr)
+  if (asked.answer.form != nullptr || asked.answer.tools != nullptr)
     return make_error(ErrorCode::kUnsupported, "it is not on this machine, and cannot promise an answer's form");
   const MemberConfig member = with(registry_.member(id), asked.answer);
   const CloudConfig& cloud = *member.cloud;

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "router/config.h"
 #include "router/http/anthropic.h"
 #include "router/http/conversations.h"
 #include "router/http/embeddings.h"
@@ -85,6 +86,12 @@ Status status(const Call& call) {
   return {};
 }
 
+Status openapi(const Call& call) {
+  SAIN_ASSIGN_OR_RETURN(std::string document, read_built_in_file("openapi.json"));
+  call.writer.send({.body = std::move(document)});
+  return {};
+}
+
 Status models(const Call& call) {
   return answer_models(*call.backend->team(), call.writer);
 }
@@ -157,6 +164,7 @@ constexpr std::array kEndpoints = {
     Endpoint{"/page/", "GET", ApiStyle::kOpenAi, Needs::kNothing, page},
     Endpoint{"/health", "GET", ApiStyle::kOpenAi, Needs::kNothing, health},
     Endpoint{"/ready", "GET", ApiStyle::kOpenAi, Needs::kNothing, health},
+    Endpoint{"/openapi.json", "GET", ApiStyle::kOpenAi, Needs::kNothing, openapi},
     Endpoint{"/metrics", "GET", ApiStyle::kOpenAi, Needs::kModel, metrics},
     Endpoint{"/v1/status", "GET", ApiStyle::kOpenAi, Needs::kModel, status},
     Endpoint{"/v1/models", "GET", ApiStyle::kOpenAi, Needs::kModel, models},

@@ -19,7 +19,8 @@ struct ChatCall {
   std::string model = "auto";  // or the name of a member
   std::vector<Turn> turns = {};
   std::string request = {};
-  RequestOptions options = {};  // without `member`, which `model` says
+  std::vector<Message> steps = {};  // after the request: calls of functions, and what they came to
+  RequestOptions options = {};      // without `member`, which `model` says
 };
 
 /// The call for the i-th of several answers: with a seed of its own, which is a random one where the client gave none.
@@ -33,13 +34,26 @@ class MessageList {
   /// finish(): kInvalidArgument (another role; an answer before any request).
   void add(std::string_view role, std::string text, const std::string& path);
 
-  /// Errors: those of add(); kInvalidArgument (the last message is not the user's).
+  /// A call that belongs to what the assistant has said last. Errors, kept likewise: kInvalidArgument (before any
+  /// request; an id that a call without a result has; arguments that are no JSON object).
+  void add_call(ToolCall call, const std::string& path);
+
+  /// What a call has come to: that of this id; where it is empty, the first of this name, if one is given, without a
+  /// result. Errors, kept likewise: kInvalidArgument (there is no such call).
+  void add_result(const std::string& id, const std::string& name, std::string text, const std::string& path);
+
+  /// Errors: those of the others; kInvalidArgument (the last message is neither the user's nor a result; a call has no
+  /// result).
   Status finish(ChatCall& call);
 
  private:
+  void fail(const std::string& path, std::string_view expected);
+  bool expect_results(const std::string& path);
+
   std::optional<Error> error_;
   std::string system_, last_role_;
-  std::vector<Turn> turns_;  // the last one is yet to be answered, if last_role_ is "user"
+  std::vector<Turn> turns_;     // the last one is yet to be answered, if last_role_ is "user" or "tool"
+  std::vector<ToolCall> open_;  // calls without a result
 };
 
 /// The member that a client calls by this name; none for "auto", which is routed. Errors: kNotFound.
@@ -48,11 +62,13 @@ Result<std::optional<SpecialistId>> find_member(std::string_view model, const Re
 /// What a call has come to.
 struct ChatEnd {
   std::string text = {};
+  std::vector<ToolCall> calls = {};        // of functions; nothing is said after them
   std::vector<AnsweredToken> tokens = {};  // with AnswerOptions::top_logprobs
   SpecialistId by = kAssistant;
   bool is_local = true;
   engine::FinishReason finish_reason = engine::FinishReason::kStop;
-  size_t prompt_tokens = 0;  // that were read, known or not; of all steps where there are several
+  std::string stop_string = {};  // that has ended it; empty: none
+  size_t prompt_tokens = 0;      // that were read, known or not; of all steps where there are several
   size_t completion_tokens = 0;
   RequestTimings timings = {};
 };
@@ -62,6 +78,9 @@ struct ChatListener {
   /// A piece of the answer: valid UTF-8; and the tokens that have come since the piece before. May be empty: then
   /// nothing is lost where a specialist fails in mid-answer and somebody else begins anew.
   std::function<void(SpecialistId by, std::string_view text, std::vector<AnsweredToken> tokens)> on_text = {};
+  /// The i-th call goes on by a piece of its arguments; the first piece, which may be empty, begins it. With
+  /// AnswerOptions::tools.
+  std::function<void(SpecialistId by, size_t i, const ToolCall& call, std::string_view arguments)> on_call = {};
   std::function<void(const Event&)> on_event = {};  // all others; may be empty
 };
 
@@ -69,8 +88,22 @@ struct ChatListener {
 /// where text that on_text() has been given turned out to be void.
 Result<ChatEnd> run_call(ChatTeam& team, const ChatCall& call, const ChatListener& listener, std::stop_token stop);
 
-/// "stop" or "length".
-std::string_view finish_word(engine::FinishReason reason);
+/// As run_call(), into a stream that has listener(), is_open(), finish(ChatEnd) and fail(Error): one that is open tells
+/// an error itself.
+template <class Stream>
+Status stream_call(ChatTeam& team, const ChatCall& call, Stream& stream, std::stop_token stop) {
+  const auto end = run_call(team, call, stream.listener(), std::move(stop));
+  if (!end && !stream.is_open()) return end.error();
+  if (end) {
+    stream.finish(*end);
+  } else {
+    stream.fail(end.error());
+  }
+  return {};
+}
+
+/// "stop", "length" or "tool_calls".
+std::string_view finish_word(const ChatEnd& end);
 
 /// What goes on, for people who wait, on one line; empty for what is not worth a line.
 std::string progress_line(const Event& event, const RegistrySnapshot& members);

@@ -9,7 +9,9 @@
 #include "router/http/api_error.h"
 #include "router/http/form_field.h"
 #include "router/http/json_body.h"
+#include "router/http/tool_fields.h"
 #include "router/protocol/message.h"
+#include "router/tool_prompt.h"
 
 namespace sain::router {
 namespace {
@@ -45,15 +47,23 @@ class Lines {
     return line;
   }
 
+  /// Calls, whose arguments are objects: whole ones only.
+  ordered_json object(const ChatEnd& end, std::string_view text) const {
+    ordered_json line = object(end.by, text);
+    for (const ToolCall& call : end.calls)
+      line["message"]["tool_calls"].push_back(
+          {{"function", {{"name", call.name}, {"arguments", arguments_json(call)}}}});
+    return line;
+  }
+
   void write(const ordered_json& line) {
     if (!writer_.has_begun()) writer_.begin({.content_type = "application/x-ndjson"});
     writer_.write(to_line(line) + "\n");
   }
 
-  ordered_json last(const ChatEnd& end, std::string_view text) const {
-    ordered_json line = object(end.by, text);
+  static ordered_json last(const ChatEnd& end, ordered_json line) {
     line["done"] = true;
-    line["done_reason"] = finish_word(end.finish_reason);
+    line["done_reason"] = end.calls.empty() ? finish_word(end) : "stop";
     line["total_duration"] = nanoseconds(end.timings.total_ms);
     line["load_duration"] = nanoseconds(end.timings.load_ms);
     line["prompt_eval_count"] = end.prompt_tokens;
@@ -90,13 +100,33 @@ void read_options(Fields options, const json& body, AnswerOptions& answer) {
 
 void read_chat(Fields& fields, MessageList& list, std::optional<Error>& error) {
   const json* messages = fields.array("messages");
+  size_t n_calls = 0;
   for (size_t i = 0; messages != nullptr && i < messages->size(); ++i) {
     const std::string path = fmt::format("messages[{}]", i);
-    Fields parts((*messages)[i], path, error);
+    const json& message = (*messages)[i];
+    Fields parts(message, path, error);
     const std::string role = parts.text("role");
-    std::string content = parts.text("content");
-    if (!error) refuse_unless(parts, (*messages)[i], "images", json::array());
-    list.add(role, std::move(content), path);
+    const json* calls = parts.has("tool_calls") && role == "assistant" && !message.at("tool_calls").is_null()
+                            ? parts.array("tool_calls")
+                            : nullptr;
+    // A message that calls functions may have no text.
+    std::string content = calls == nullptr || parts.has("content") ? parts.text("content") : std::string();
+    if (!error) refuse_unless(parts, message, "images", json::array());
+    if (role == "tool") {
+      list.add_result({}, parts.has("tool_name") ? parts.text("tool_name") : "", std::move(content), path);
+    } else {
+      list.add(role, std::move(content), path);
+    }
+    for (size_t k = 0; calls != nullptr && k < calls->size(); ++k) {
+      const std::string call_path = fmt::format("{}.tool_calls[{}]", path, k);
+      Fields function = Fields((*calls)[k], call_path, error).object("function");
+      const std::string name = function.some_text("name");
+      function.object("arguments");
+      // They have no ids: what they came to is told in their order.
+      if (!error)
+        list.add_call({fmt::format("call_{}", ++n_calls), name, (*calls)[k]["function"]["arguments"].dump()},
+                      call_path);
+    }
   }
 }
 
@@ -127,8 +157,9 @@ Result<OllamaCall> parse_ollama(std::string_view text, OllamaUse use) {
     read_generate(fields, body, list, answer);
   }
   if (fields.has("options")) read_options(fields.object("options"), body.at("options"), answer);
-  refuse_unless(fields, body, "tools", json::array());
+  if (use == OllamaUse::kChat) answer.tools = read_tools(body, text, ToolShape::kChat, error);
   if (fields.has("format")) answer.form = read_ollama_format(fields, "format", text);
+  if (answer.tools != nullptr && answer.form != nullptr) fields.fail("tools", "no format beside them");
   if (error) return *std::move(error);
   SAIN_RETURN_IF_ERROR(list.finish(asked.call));
   return asked;
@@ -147,9 +178,10 @@ Status answer_ollama(const HttpRequest& request, OllamaUse use, ChatTeam& team, 
   if (!end) {
     lines.write(ordered_json::parse(error_body(api_error(end.error()), ApiStyle::kOllama)));
   } else if (asked.is_stream) {
-    lines.write(lines.last(*end, {}));
+    if (!end->calls.empty()) lines.write(lines.object(*end, {}));
+    lines.write(Lines::last(*end, lines.object(end->by, {})));
   } else {
-    writer.send({.body = to_line(lines.last(*end, end->text)) + "\n"});
+    writer.send({.body = to_line(Lines::last(*end, lines.object(*end, end->text))) + "\n"});
   }
   return {};
 }

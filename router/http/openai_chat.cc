@@ -7,6 +7,7 @@
 #include "router/http/api_error.h"
 #include "router/http/json_body.h"
 #include "router/http/sse_writer.h"
+#include "router/http/tool_fields.h"
 #include "router/privacy/audit_log.h"
 #include "router/protocol/message.h"
 
@@ -35,6 +36,24 @@ ordered_json logprobs_json(const std::vector<AnsweredToken>& tokens) {
   return {{"content", std::move(content)}};
 }
 
+/// A message of the assistant, whose text may be missing where it calls functions.
+void read_assistant(Fields& parts, const json& message, const std::string& path, MessageList& list,
+                    std::optional<Error>& error) {
+  const bool has_calls = message.contains("tool_calls") && message.at("tool_calls") != json::array() &&
+                         !message.at("tool_calls").is_null();
+  if (!has_calls && !parts.has("content")) return parts.fail("content", "a text or a list of parts");
+  list.add("assistant", parts.has("content") ? read_content(message.at("content"), path + ".content", error) : "",
+           path);
+  const json* calls = has_calls ? parts.array("tool_calls") : nullptr;
+  for (size_t i = 0; calls != nullptr && i < calls->size(); ++i) {
+    const std::string call_path = fmt::format("{}.tool_calls[{}]", path, i);
+    Fields call((*calls)[i], call_path, error);
+    Fields function = call.object("function");
+    const std::string name = function.some_text("name"), arguments = function.text("arguments");
+    list.add_call({call.some_text("id"), name, arguments}, call_path);
+  }
+}
+
 void read_messages(const json& body, ChatCall& call, std::optional<Error>& error) {
   Fields fields(body, "", error);
   const json* messages = fields.array("messages");
@@ -46,14 +65,31 @@ void read_messages(const json& body, ChatCall& call, std::optional<Error>& error
     const json& message = (*messages)[i];
     Fields parts(message, path, error);
     const std::string role = parts.text("role");
-    if (parts.has("content")) {
-      list.add(role, read_content(message.at("content"), path + ".content", error), path);
-    } else {
+    if (role == "assistant") {
+      read_assistant(parts, message, path, list, error);
+    } else if (!parts.has("content")) {
       parts.fail("content", "a text or a list of parts");
+    } else if (role == "tool") {
+      list.add_result(parts.some_text("tool_call_id"), {},
+                      read_content(message.at("content"), path + ".content", error), path + ".tool_call_id");
+    } else {
+      list.add(role, read_content(message.at("content"), path + ".content", error), path);
     }
   }
   if (error) return;
   if (const Status complete = list.finish(call); !complete) error = complete.error();
+}
+
+ordered_json call_json(const ToolCall& call, std::string_view arguments) {
+  return {{"id", call.id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", arguments}}}};
+}
+
+ordered_json message_json(const ChatEnd& end) {
+  ordered_json message = {{"role", "assistant"}, {"content", end.text}, {"refusal", nullptr}};
+  if (end.calls.empty()) return message;
+  if (end.text.empty()) message["content"] = nullptr;
+  for (const ToolCall& call : end.calls) message["tool_calls"].push_back(call_json(call, call.arguments));
+  return message;
 }
 
 /// What all chunks of a stream, or the whole answer, are and have.
@@ -75,17 +111,20 @@ class ChunkStream {
   ChatListener listener() {
     return {.on_text = [this](SpecialistId by, std::string_view text,
                               std::vector<AnsweredToken> tokens) { say(by, text, tokens); },
+            .on_call = [this](SpecialistId by, size_t i, const ToolCall& call,
+                              std::string_view arguments) { call_function(by, i, call, arguments); },
             .on_event = [this](const Event& event) { tell(event); }};
   }
 
   /// An answer is complete; what comes then belongs to the next one.
   void end(ChatEnd end) {
     if (!has_role_) say(end.by, {}, {});
-    ordered_json last = chunk(end.by, ordered_json::object(), finish_word(end.finish_reason));
+    ordered_json last = chunk(end.by, ordered_json::object(), finish_word(end));
     last["sain"] = answered_by(end, members_);
     sse_.data(last);
     ends_.push_back(std::move(end));
     has_role_ = false;
+    n_calls_ = 0;
   }
 
   void finish() {
@@ -120,6 +159,18 @@ class ChunkStream {
     sse_.data(piece);
   }
 
+  void call_function(SpecialistId by, size_t i, const ToolCall& call, std::string_view arguments) {
+    ordered_json delta = {{"index", i}, {"function", {{"arguments", arguments}}}};
+    if (i == n_calls_) {
+      ++n_calls_;
+      delta = {{"index", i}};
+      delta.update(call_json(call, arguments));
+    }
+    ordered_json piece = {{"tool_calls", ordered_json::array({std::move(delta)})}};
+    if (!std::exchange(has_role_, true)) piece["role"] = "assistant";
+    sse_.data(chunk(by, std::move(piece)));
+  }
+
   void tell(const Event& event) {
     sse_.comment(progress_line(event, members_));
     const bool is_wait = std::holds_alternative<StatusEvent>(event) &&
@@ -141,7 +192,9 @@ class ChunkStream {
   Head head_;
   std::vector<ordered_json> events_;  // that wait for the stream to open
   std::vector<ChatEnd> ends_;
-  bool has_role_ = false;  // of the answer that is being written
+  // Of the answer that is being written:
+  bool has_role_ = false;
+  size_t n_calls_ = 0;  // that have begun
 };
 
 Status stream(const OpenAiCall& call, ChatTeam& team, ResponseWriter& writer) {
@@ -167,13 +220,17 @@ Result<OpenAiCall> parse_openai_chat(std::string_view text) {
   std::optional<Error> error;
   read_messages(body, call.call, error);
   read_openai_options(body, text, call, error);
+  AnswerOptions& answer = call.call.options.answer;
+  answer.tools = read_tools(body, text, ToolShape::kChat, error);
   Fields fields(body, "", error);
   const bool wants_logprobs = fields.has("logprobs") && fields.flag("logprobs");
-  if (wants_logprobs) call.call.options.answer.top_logprobs = 0;
+  if (answer.tools != nullptr && answer.form != nullptr)
+    fields.fail("tools", "no response_format or grammar beside them");
+  if (wants_logprobs) answer.top_logprobs = 0;
   if (fields.has("top_logprobs")) {
     const auto n = static_cast<uint32_t>(fields.count("top_logprobs", engine::LogprobMeter::kMostTop));
     if (!wants_logprobs && n > 0) fields.fail("top_logprobs", "logprobs to be true beside it");
-    if (wants_logprobs) call.call.options.answer.top_logprobs = n;
+    if (wants_logprobs) answer.top_logprobs = n;
   }
   if (error) return *std::move(error);
   return call;
@@ -186,10 +243,8 @@ Status answer_openai_chat(const HttpRequest& request, ChatTeam& team, ResponseWr
   std::vector<ChatEnd> ends;
   for (uint32_t i = 0; i < call.n; ++i) {
     SAIN_ASSIGN_OR_RETURN(const ChatEnd end, run_call(team, nth_call(call.call, i), {}, writer.left()));
-    choices.push_back({{"index", i},
-                       {"message", {{"role", "assistant"}, {"content", end.text}, {"refusal", nullptr}}},
-                       {"logprobs", nullptr},
-                       {"finish_reason", finish_word(end.finish_reason)}});
+    choices.push_back(
+        {{"index", i}, {"message", message_json(end)}, {"logprobs", nullptr}, {"finish_reason", finish_word(end)}});
     if (call.call.options.answer.top_logprobs) choices.back()["logprobs"] = logprobs_json(end.tokens);
     ends.push_back(end);
   }

@@ -86,7 +86,7 @@ class Completion {
   void finish_choice(const ChatEnd& end) {
     by_ = end.by;
     ordered_json last = asked_.call.is_stream ? choice({}, {}) : choice(end.text, end.tokens);
-    last["finish_reason"] = finish_word(end.finish_reason);
+    last["finish_reason"] = finish_word(end);
     if (asked_.call.is_stream) {
       sse_.data(object(end.by, std::move(last)));
     } else {

@@ -75,7 +75,6 @@ void read_openai_options(const json& body, std::string_view text, OpenAiCall& ca
     answer.form = read_format(fields, "response_format", text, json::json_pointer("/response_format"));
   if (fields.has("grammar")) answer.form = read_grammar(fields, "grammar");
   refuse_unless(fields, body, "modalities", {"text"});
-  refuse_unless(fields, body, "tools", json::array());
   refuse_unless(fields, body, "functions", json::array());
 }
 

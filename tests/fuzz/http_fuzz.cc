@@ -15,6 +15,7 @@
 #include "router/http/openai_completions.h"
 #include "router/http/openai_responses.h"
 #include "router/http/query.h"
+#include "router/tool_prompt.h"
 
 namespace {
 
@@ -25,11 +26,30 @@ bool is_utf8(std::string_view text) {
   return formats::valid_utf8_prefix(text) == text.size();
 }
 
+void check(const std::vector<Message>& steps) {
+  for (const Message& step : steps) {
+    SAIN_CHECK(is_utf8(step.content));
+    for (const ToolCall& call : step.calls) SAIN_CHECK(is_utf8(call.arguments));
+    SAIN_CHECK((step.role == "assistant" && !step.calls.empty()) || (step.role == "tool" && !step.call_name.empty()));
+  }
+  SAIN_CHECK(!template_messages(steps).is_null() && plain_messages(steps, nullptr).size() <= steps.size());
+}
+
+void check(const ToolSet& tools) {
+  SAIN_CHECK(!tools.functions.empty() && tools.callable.size() <= tools.functions.size() && tools.most_calls > 0);
+  SAIN_CHECK(tools.tagged != nullptr);
+}
+
 void check(const ChatCall& call) {
   const AnswerOptions& answer = call.options.answer;
   SAIN_CHECK(!call.model.empty() && is_utf8(call.model));
   SAIN_CHECK(is_utf8(call.request) && is_utf8(answer.system_prompt));
-  for (const Turn& turn : call.turns) SAIN_CHECK(is_utf8(turn.request) && is_utf8(turn.answer));
+  for (const Turn& turn : call.turns) {
+    SAIN_CHECK(is_utf8(turn.request) && is_utf8(turn.answer));
+    check(turn.steps);
+  }
+  check(call.steps);
+  if (answer.tools != nullptr) check(*answer.tools);
   for (const std::string& stop : answer.stop_strings) SAIN_CHECK(!stop.empty() && is_utf8(stop));
   SAIN_CHECK(answer.max_tokens.value_or(1) > 0);
   SAIN_CHECK(std::isfinite(answer.temperature.value_or(0)) && answer.temperature.value_or(0) >= 0);

@@ -42,6 +42,9 @@ class HttpClient {
     return true;
   }
 
+  /// Nothing more will be sent.
+  void end() const { ::shutdown(socket_, SHUT_WR); }
+
   /// What comes until `end` has, that included; less where the connection ends before.
   std::string receive_until(std::string_view end) {
     size_t found;

@@ -37,6 +37,20 @@ TEST(Anthropic, AnswersAsAWhole) {
   EXPECT_EQ(api.post(kPath, body()).json()["stop_reason"], "max_tokens");
 }
 
+TEST(Anthropic, SaysWhichStopSequenceItWas) {
+  FakeApi api;
+  api.team->stop_string = "END";
+  const json fields = {{"stop_sequences", {"x", "END"}}};
+  const json answer = api.post(kPath, body(fields)).json();
+  EXPECT_EQ(answer["stop_reason"], "stop_sequence");
+  EXPECT_EQ(answer["stop_sequence"], "END");
+  json streamed = fields;
+  streamed["stream"] = true;
+  const auto events = api.post(kPath, body(streamed)).events();
+  EXPECT_EQ(events.at(events.size() - 2)["delta"], (json{{"stop_reason", "stop_sequence"}, {"stop_sequence", "END"}}));
+  EXPECT_EQ(api.post(kPath, body()).json()["stop_reason"], "end_turn") << "one of the member's own";
+}
+
 TEST(Anthropic, StreamsItsEvents) {
   FakeApi api;
   const RecordingWriter writer = api.post(kPath, body({{"stream", true}}));
@@ -90,7 +104,7 @@ TEST(Anthropic, ErrorsHaveItsForm) {
       {{{"system", 5}}, "system: expected"},
       {{{"messages", json::array({{{"role", "system"}, {"content", "a"}}})}}, "messages[0].role: expected"},
       {{{"messages", json::array({{{"role", "user"}}})}}, "messages[0].content: expected"},
-      {{{"tools", json::array({1})}}, "tools: expected"},
+      {{{"tools", json::array({1})}}, "tools[0]"},
       {{{"thinking", {{"type", "enabled"}}}}, "thinking: expected"},
   };
   for (const auto& [fields, message] : cases) {

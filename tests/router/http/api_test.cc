@@ -53,6 +53,18 @@ TEST(Api, ListsWhoCanBeAsked) {
     EXPECT_EQ(FakeApi().ask(http_request("GET", std::string("/v1/models/") + name)).response.status, 404) << name;
 }
 
+TEST(Api, TellsWhatItTakes) {
+  FakeApi api;
+  const nlohmann::json document = api.ask(http_request("GET", "/openapi.json")).json();
+  ASSERT_TRUE(document.contains("paths"));
+  for (const auto& [path, methods] : document["paths"].items())
+    for (const auto& [method, operation] : methods.items()) {
+      const std::string real = path.substr(0, path.find('{'));
+      const RecordingWriter writer = api.ask(http_request(method == "get" ? "POST" : "GET", real));
+      EXPECT_EQ(writer.response.status, 405) << path << " is there for another method";
+    }
+}
+
 TEST(Api, UnknownPathsAndMethodsAreErrors) {
   FakeApi api;
   const RecordingWriter nowhere = api.ask(http_request("GET", "/v1/../etc/passwd"));

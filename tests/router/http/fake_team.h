@@ -51,7 +51,7 @@ class FakeTeam : public ChatTeam {
     }
     conversation.context.record({std::string(request), answer, decision.target});
     const auto reason = stop.stop_requested() ? engine::FinishReason::kCancelled : finish_reason;
-    sink(DoneEvent{decision.target, true, reason, 0, {}, {}, pieces.size() + 1});
+    sink(DoneEvent{decision.target, true, reason, 0, {}, {}, pieces.size() + 1, stop_string});
     return {};
   }
 
@@ -65,6 +65,7 @@ class FakeTeam : public ChatTeam {
 
   std::vector<std::string> pieces = {"Hel", "lo"};
   engine::FinishReason finish_reason = engine::FinishReason::kStop;
+  std::string stop_string;
   bool fails_midway = false;
   std::optional<Error> error;
   std::vector<Turn> turns;

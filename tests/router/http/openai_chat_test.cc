@@ -176,7 +176,7 @@ TEST(OpenAiChat, AWrongFieldIsNamed) {
       {{{"response_format", {{"type", "json_schema"}, {"schema", {{"type", "tree"}}}}}}, "response_format"},
       {{{"grammar", "root ::= ("}}, "grammar"},
       {{{"grammar", 5}}, "grammar"},
-      {{{"tools", json::array({json::object()})}}, "tools"},
+      {{{"tools", json::array({json::object()})}}, "tools[0].type"},
       {{{"sain", {{"mode", "turbo"}}}}, "sain.mode"},
       {{{"messages", "Hi"}}, "messages"},
       {{{"messages", json::array()}}, "messages"},

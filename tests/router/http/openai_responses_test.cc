@@ -63,10 +63,10 @@ TEST(OpenAiResponses, AWrongFieldIsNamed) {
   FakeApi api;
   const std::pair<const char*, const char*> cases[] = {
       {R"({})", "input"},
-      {R"({"input": [{"type": "function_call_output"}]})", "input[0].type"},
+      {R"({"input": [{"type": "function_call_output"}]})", "input[0].output"},
       {R"({"input": "a", "max_output_tokens": 0})", "max_output_tokens"},
       {R"({"input": "a", "previous_response_id": "x"})", "previous_response_id"},
-      {R"({"input": "a", "tools": [1]})", "tools"},
+      {R"({"input": "a", "tools": [1]})", "tools[0]"},
       {R"({"input": "a", "text": {"format": {"type": "xml"}}})", "text.format.type"},
   };
   for (const auto& [body, param] : cases) {

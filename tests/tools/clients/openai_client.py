@@ -1,9 +1,11 @@
-"""OpenAI's own Python client against a running `sain serve`: plain, streaming, logprobs, stop, seed, errors, cancel.
+"""OpenAI's own Python client against a running `sain serve`: plain, streaming, logprobs, stop, seed, tools, JSON
+by a schema, errors, cancel.
 
-  pip install -r requirements.txt
-  python3 openai_client.py http://127.0.0.1:8080
+  tools/install-clients
+  ~/.local/share/sain/clients/bin/python3 openai_client.py http://127.0.0.1:8080
 """
 
+import json
 import sys
 import time
 
@@ -114,6 +116,67 @@ def responses():
     assert text == answer.output_text
 
 
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
+WEATHER = {"name": "get_weather", "description": "Tells the weather in a city.", "parameters": PARAMETERS}
+QUESTION = {"role": "user", "content": "What is the weather in Oslo?"}
+
+
+def json_schema():
+    answer = chat(
+        model="coding",
+        messages=[{"role": "user", "content": "Ada is 36 years old."}],
+        response_format={"type": "json_schema", "json_schema": {"name": "person", "strict": True, "schema": PERSON}},
+        temperature=0,
+        max_tokens=60,
+    )
+    assert json.loads(text(answer)) == {"name": "Ada", "age": 36}, answer
+
+
+def tools():
+    options = {"model": "coding", "tools": [{"type": "function", "function": WEATHER}], "temperature": 0, "max_tokens": 60}
+    for choice in ("auto", "required", {"type": "function", "function": {"name": "get_weather"}}):
+        answer = chat(messages=[QUESTION], tool_choice=choice, **options).choices[0]
+        assert answer.finish_reason == "tool_calls" and not answer.message.content, (choice, answer)
+        (call,) = answer.message.tool_calls
+        assert call.function.name == "get_weather", call
+        assert json.loads(call.function.arguments)["city"].startswith("Oslo"), call
+
+    with client.chat.completions.stream(messages=[QUESTION], **options) as stream:
+        for event in stream:
+            assert event.type != "content.delta", event
+        final = stream.get_final_completion().choices[0]
+    assert json.loads(final.message.tool_calls[0].function.arguments) == json.loads(call.function.arguments), final
+    assert final.finish_reason == "tool_calls"
+
+    result = {"role": "tool", "tool_call_id": call.id, "content": "It rains, 8 degrees."}
+    answer = chat(messages=[QUESTION, answer.message, result], tool_choice="none", **options)
+    assert text(answer) and not answer.choices[0].message.tool_calls, answer  # what it says depends on the model
+    try:
+        chat(messages=[QUESTION, result], **options)
+        raise AssertionError("a result without its call: no error")
+    except openai.BadRequestError as error:
+        assert "tool_call_id" in str(error), error
+
+
+def tools_of_responses():
+    options = {"model": "coding", "tools": [{"type": "function", "strict": True} | WEATHER], "temperature": 0}
+    answer = client.responses.create(input=[QUESTION], tool_choice="required", parallel_tool_calls=False, **options)
+    (call,) = answer.output
+    assert call.type == "function_call" and json.loads(call.arguments)["city"].startswith("Oslo"), call
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": "It rains, 8 degrees."}
+    answer = client.responses.create(input=[QUESTION, call, result], tool_choice="none", **options)
+    assert answer.output_text, answer
+    with client.responses.stream(input=[QUESTION], tool_choice="required", parallel_tool_calls=False, **options) as stream:
+        deltas = [event.delta for event in stream if event.type == "response.function_call_arguments.delta"]
+        assert "".join(deltas) == call.arguments == stream.get_final_response().output[0].arguments
+
+
 def embeddings():
     parcel, delivery, tea = (
         item.embedding
@@ -155,7 +218,7 @@ def cancel():
 
 for check in (
     *(models, plain, streaming, conversation, length, stop, seed, several, logprobs, logit_bias),
-    *(completions, responses, embeddings, routed, errors, cancel),
+    *(completions, responses, json_schema, tools, tools_of_responses, embeddings, routed, errors, cancel),
 ):
     check()
-    print(f"{check.__name__}: passed")
+    print(f"openai: {check.__name__}: passed", flush=True)

@@ -16,7 +16,9 @@ namespace {
 class EventSocket {
  public:
   EventSocket(const ChatBackend& backend, const TakePlace& take_place, MessageChannel& channel)
-      : backend_(backend), take_place_(take_place), channel_(channel) {}
+      : backend_(backend), take_place_(take_place), channel_(channel) {
+    conversation_.policy = ConversationPolicy::kCompact;  // it is ours to shorten
+  }
 
   void run() {
     const std::stop_callback when_left(channel_.left(), [this] { stop_answer(); });

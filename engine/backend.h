@@ -30,8 +30,13 @@ class Backend {
   virtual size_t max_scored_batch() const = 0;
   /// Up to so many tokens get the same bits in one append() that each would get alone, from length() on. At least 1.
   virtual size_t alike_batch() const { return 1; }
+  /// Whether others took part in the last pass, as far as passes are shared.
+  virtual bool is_shared() const { return false; }
   /// Of the turns that it takes from now on where sessions share what computes them.
   virtual void set_priority(TurnPriority) {}
+  /// Of how many of an append()'s last tokens logits will be wanted, from now on: 1 where nobody has said. Others can
+  /// be had as well, but cost a pass over the output matrix of their own.
+  virtual void set_n_scored(size_t) {}
 
   /// Takes `tokens` (1 to max_batch(), of the vocabulary) through the model at the positions from length() on, for
   /// which there must be room. Errors, all of which leave length() as it was: kCancelled (`stop`); what a device says.

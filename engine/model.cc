@@ -8,6 +8,7 @@
 #include <new>
 #include <span>
 
+#include "engine/cpu/batcher.h"
 #include "engine/thread_pool.h"
 
 namespace sain::engine {
@@ -125,6 +126,18 @@ Result<Model> Model::load(GgufFile& file, const LoadOptions& options) {
                std::move(chat_template), std::move(warnings),
                kernels::select_kernels(kernels::detect_isa(options.isa)));
 }
+
+Model::Model(GgufFile file, ModelConfig config, Weights weights, PackedWeights packed, Tokenizer tokenizer,
+             std::optional<ChatTemplate> chat_template, std::vector<std::string> warnings, kernels::KernelSet kernels)
+    : file_(std::move(file)),
+      config_(std::move(config)),
+      weights_(std::move(weights)),
+      packed_(std::move(packed)),
+      tokenizer_(std::move(tokenizer)),
+      chat_template_(std::move(chat_template)),
+      warnings_(std::move(warnings)),
+      kernels_(kernels),
+      batchers_(std::make_shared<cpu::Batchers>()) {}
 
 void Model::bring_to(Accelerator& accelerator) {
   auto device = accelerator.load(*this);

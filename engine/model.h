@@ -21,6 +21,10 @@
 
 namespace sain::engine {
 
+namespace cpu {
+class Batchers;
+}
+
 struct LoadOptions {
   std::filesystem::path path;
   kernels::Isa isa = kernels::Isa::kAuto;  // capped by SAIN_ISA
@@ -55,21 +59,15 @@ class Model {
   size_t weights_bytes() const { return weights_.bytes; }
   /// Where the sessions compute; nullptr: on the CPU.
   const DeviceModel* device() const { return device_.get(); }
+  /// What its sessions share on the CPU while there are any; thread-safe.
+  cpu::Batchers& batchers() const { return *batchers_; }
 
  private:
   static Result<Model> load(formats::GgufFile& file, const LoadOptions& options);
   void bring_to(Accelerator& accelerator);
   Model(formats::GgufFile file, ModelConfig config, Weights weights, PackedWeights packed, formats::Tokenizer tokenizer,
         std::optional<formats::ChatTemplate> chat_template, std::vector<std::string> warnings,
-        kernels::KernelSet kernels)
-      : file_(std::move(file)),
-        config_(std::move(config)),
-        weights_(std::move(weights)),
-        packed_(std::move(packed)),
-        tokenizer_(std::move(tokenizer)),
-        chat_template_(std::move(chat_template)),
-        warnings_(std::move(warnings)),
-        kernels_(kernels) {}
+        kernels::KernelSet kernels);
 
   formats::GgufFile file_;
   ModelConfig config_;
@@ -80,6 +78,7 @@ class Model {
   std::vector<std::string> warnings_;
   kernels::KernelSet kernels_;
   std::shared_ptr<const DeviceModel> device_;
+  std::shared_ptr<cpu::Batchers> batchers_;
 };
 
 }  // namespace sain::engine

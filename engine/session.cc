@@ -43,9 +43,9 @@ Result<std::unique_ptr<CpuBackend>> create_cpu_backend(const Model& model, Threa
                                                        const SessionOptions& options) {
   return CpuBackend::create(
       model, pool,
-      {.arithmetic = options.precision == Precision::kExact ? cpu::Arithmetic::kF32 : cpu::Arithmetic::kInt8,
-       .tuning = options.tuning,
-       .adapter = options.adapter.get(),
+      {.passes = {.arithmetic = options.precision == Precision::kExact ? cpu::Arithmetic::kF32 : cpu::Arithmetic::kInt8,
+                  .tuning = options.tuning,
+                  .adapter = options.adapter.get()},
        .max_length = is_stream(options) ? KvCacheOptions::kEndless : options.context_length,
        .rule = rule_of(options),
        .kv_type = options.kv()});
@@ -172,8 +172,10 @@ struct Session::State {
     }
   }
 
-  /// Runs `batch`, all of it or nothing. Where a device fails the CPU takes over, from the tokens that are kept.
-  Status run(const std::stop_token& stop) {
+  /// Runs `batch`, all of it or nothing, for logits of its last n_scored tokens. Where a device fails the CPU takes
+  /// over, from the tokens that are kept.
+  Status run(size_t n_scored, const std::stop_token& stop) {
+    backend->set_n_scored(n_scored);
     Status done = backend->append(batch, stop);
     if (done || is_cancelled(done) || cpu != nullptr) return done;
     model->device()->fail(done.error());
@@ -184,19 +186,21 @@ struct Session::State {
       const size_t count = std::min(backend->max_batch(), taken.size() - first);
       SAIN_RETURN_IF_ERROR(backend->append(std::span(taken).subspan(first, count), stop));
     }
-    return run(stop);
+    return run(n_scored, stop);
   }
 
-  /// Appends `tokens` in batches of at most max_batch, and calls after_batch(first, count, row) for each: the tokens
-  /// [first, first + count) are the pass's from `row` on. Errors: those of Backend::append().
+  /// Appends `tokens` in batches of at most max_batch, the last one for logits of its last n_scored tokens, and calls
+  /// after_batch(first, count, row) for each: the tokens [first, first + count) are the pass's from `row` on. Errors:
+  /// those of Backend::append().
   template <class F>
-  Status for_batches(std::span<const Token> tokens, size_t max_batch, const std::stop_token& stop, F&& after_batch) {
+  Status for_batches(std::span<const Token> tokens, size_t max_batch, size_t n_scored, const std::stop_token& stop,
+                     F&& after_batch) {
     for (size_t first = 0; first < tokens.size();) {
       const size_t row = is_pending ? 1 : 0, count = std::min(max_batch - row, tokens.size() - first);
       const std::span<const Token> next = tokens.subspan(first, count);
       batch.assign(history.end() - static_cast<ptrdiff_t>(row), history.end());
       batch.insert(batch.end(), next.begin(), next.end());
-      SAIN_RETURN_IF_ERROR(run(stop));
+      SAIN_RETURN_IF_ERROR(run(first + count == tokens.size() ? n_scored : 0, stop));
       is_pending = false;
       record(next);
       if (count > 0) {
@@ -208,7 +212,7 @@ struct Session::State {
   }
 
   Status append(std::span<const Token> tokens, const std::stop_token& stop) {
-    return for_batches(tokens, backend->max_batch(), stop, [&](size_t, size_t count, size_t row) -> Status {
+    return for_batches(tokens, backend->max_batch(), 1, stop, [&](size_t, size_t count, size_t row) -> Status {
       first_row = row + count - 1;
       n_rows = 1;
       rows = {};
@@ -242,12 +246,13 @@ struct Session::State {
     draft[n_true] = token;
     end_draft(n_true + 1);
     std::span<const Token> next = lookup.propose(history);
+    if (backend->is_shared()) max_draft = 0;  // the others' tokens make better use of a pass
     next = next.first(std::min({next.size(), max_draft, room(), backend->alike_batch() - 1}));
     std::ranges::copy(next, draft.begin());
     batch.assign({token});
     batch.insert(batch.end(), next.begin(), next.end());
     const auto start = std::chrono::steady_clock::now();
-    SAIN_RETURN_IF_ERROR(run({}));
+    SAIN_RETURN_IF_ERROR(run(batch.size(), {}));
     first_row = 0;
     n_rows = batch.size();
     rows = {};
@@ -255,7 +260,7 @@ struct Session::State {
     if (n_draft > 0 || !backend->likeliest()) {
       SAIN_RETURN_IF_ERROR(logits());
     }
-    lookup.observe_pass(batch.size(), ms_since(start));
+    if (!backend->is_shared()) lookup.observe_pass(batch.size(), ms_since(start));
     return {};
   }
 
@@ -473,7 +478,7 @@ Status Session::prefill_all(std::span<const Token> tokens, const LogitsVisitor& 
     }
     return {};
   };
-  const Status done = s.for_batches(tokens, s.backend->max_scored_batch(), stop, visit_batch);
+  const Status done = s.for_batches(tokens, s.backend->max_scored_batch(), 0, stop, visit_batch);
   SAIN_RETURN_IF_ERROR(s.model->status());
   if (is_cancelled(done)) return make_error(ErrorCode::kCancelled, "prefill was cancelled");
   return done;

@@ -107,7 +107,8 @@ class TokenSink {
 };
 
 /// Holds a reference to its Model and ThreadPool, which must outlive it. Used by one thread at a time. Sessions of
-/// several threads may share a pool: they take turns, layer by layer.
+/// several threads may share a pool. On the CPU those of one model then share passes (engine/cpu/batcher.h), which
+/// changes nothing of what each gets; others take turns.
 class Session {
  public:
   /// Takes all its memory here. Errors: kInvalidArgument (context length, sinks, tuning, an adapter of another model),
@@ -129,7 +130,7 @@ class Session {
   /// kResourceExhausted (the prompt does not fit into the context; the limits of a grammar), kInternal and
   /// kInvalidArgument (a grammar whose texts these tokens or logits cannot give), kIo (Model::status(), also of the
   /// calls below). A stop request is not an error: what was generated so far comes back with FinishReason::kCancelled,
-  /// within one layer of a batch.
+  /// within a pass of few tokens, or a layer of one of many.
   Result<Generation> generate(std::span<const Token> tokens, const GenerateOptions& options, std::stop_token stop,
                               TokenSink& sink);
 

@@ -74,12 +74,16 @@ struct ThreadPool::State {
   Queue interactive, background;
   bool is_taken = false;
   Clock::time_point taken_at = {};
+  Clock::time_point began_at = {};         // the turn; taken_at: what it has not been charged for
+  bool has_yielded = false;                // the turn, to others
+  Clock::duration last_whole = {};         // how long the last turn took that did not
   Clock::time_point interactive_end = {};  // of the last such turn
   Clock::duration owed = {};               // to interactive turns, before the next background one
 
   static constexpr int kShare = 8;  // of the time of a background turn, that interactive ones get after it
   static constexpr auto kLeast = std::chrono::milliseconds(1);  // that is owed when the first background turn is wanted
-  static constexpr auto kGrace = std::chrono::milliseconds(2);  // longer than sampling a token takes
+  static constexpr auto kMostWhole = std::chrono::milliseconds(250);  // so that one hiccup does not make another
+  static constexpr auto kGrace = std::chrono::milliseconds(2);        // longer than sampling a token takes
 
   bool is_debt_paid() const { return owed <= Clock::duration::zero(); }
 
@@ -106,12 +110,12 @@ struct ThreadPool::State {
       ++background.first;
     }
     is_taken = true;
-    taken_at = Clock::now();
+    taken_at = began_at = Clock::now();
   }
 
-  /// Whether a turn may go on because nobody waits who may go first.
+  /// Whether a turn may go on because nobody waits who may go first, or because it has had less than others get.
   bool may_go_on(TurnPriority priority) const {
-    if (!interactive.is_empty()) return false;
+    if (!interactive.is_empty()) return priority == TurnPriority::kInteractive && taken_at - began_at < last_whole;
     return background.is_empty() || (priority == TurnPriority::kInteractive && !is_debt_paid());
   }
 
@@ -178,11 +182,15 @@ unsigned ThreadPool::n_threads() const {
 ThreadPool::Turn::Turn(ThreadPool& pool, TurnPriority priority) : pool_(pool), priority_(priority) {
   std::unique_lock lock(pool_.state_->turns);
   pool_.state_->take_turn(lock, priority_);
+  pool_.state_->has_yielded = false;
 }
 
 ThreadPool::Turn::~Turn() {
   const std::lock_guard lock(pool_.state_->turns);
   pool_.state_->account(priority_);
+  if (!pool_.state_->has_yielded)
+    pool_.state_->last_whole =
+        std::min<Clock::duration>(pool_.state_->taken_at - pool_.state_->began_at, State::kMostWhole);
   pool_.state_->end_turn();
 }
 
@@ -192,6 +200,7 @@ void ThreadPool::Turn::yield() {
   if (pool_.state_->may_go_on(priority_)) return;
   pool_.state_->end_turn();
   pool_.state_->take_turn(lock, priority_);
+  pool_.state_->has_yielded = true;
 }
 
 unsigned ThreadPool::n_waiting() const {

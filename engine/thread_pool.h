@@ -57,7 +57,8 @@ class ThreadPool {
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
 
-    /// Lets those who wait go first, if there are any that may.
+    /// Lets those who wait go first, if there are any that may; equals not before it has had as long as the last turn
+    /// that did not yield: so passes over many tokens, which do, and those of decode share the time by halves.
     void yield();
 
    private:

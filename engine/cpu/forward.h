@@ -1,6 +1,7 @@
 // The transformer's forward pass on the CPU.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <stop_token>
@@ -23,64 +24,89 @@ namespace sain::engine::cpu {
 /// a multiple of 48 from 96 to 480. The longer a batch, the less often the weights pass.
 size_t prefill_batch(const ModelConfig& config, const Tuning& tuning);
 
+/// Up to so many tokens of a pass, of whatever conversations, get the same bits of every product as each would alone:
+/// at least 3, at most Forward::kMaxLogits, by types and instruction set.
+size_t alike_rows(const Model& model, Arithmetic arithmetic);
+
+/// What a pass appends to a conversation.
+struct Segment {
+  std::span<const formats::Token> tokens;  // at the positions that follow cache->length()
+  KvCache* cache = nullptr;                // with room for them
+  KeyCenters* centers = nullptr;           // of that cache
+};
+
 /// Owns the activations of up to max_batch() tokens. All memory is taken by create(); run() and logits() allocate
-/// nothing. Refers to its Model and ThreadPool, which must outlive it.
+/// nothing. Refers to its Model and ThreadPool, which must outlive it. Used by one thread at a time, which has a turn
+/// of the pool.
 class Forward {
  public:
   static constexpr size_t kMaxLogits = 64;  // rows a logits()
 
-  /// `adapter`, if there is one, fits the model and outlives it.
-  static Result<Forward> create(const Model& model, ThreadPool& pool, Arithmetic arithmetic, const Tuning& tuning = {},
-                                const Adapter* adapter = nullptr);
+  /// `adapter`, if there is one, fits the model and outlives it. `max_batch`: at most prefill_batch().
+  static Result<Forward> create(const Model& model, ThreadPool& pool, Arithmetic arithmetic, const Tuning& tuning,
+                                const Adapter* adapter, size_t max_batch);
 
-  /// Tokens that a run() takes at most: at least kMaxLogits, more for small models.
+  /// Tokens that a run() takes at most.
   size_t max_batch() const { return x_.rows; }
 
-  /// Up to so many tokens a run() gives each the same bits as it would get alone, where every layer sees all of them
-  /// (KvLayout::n_seen_by_all). At least 1.
-  size_t alike_batch() const { return alike_batch_; }
+  /// Takes the tokens of one segment, or of several with at most alike_rows() together, through the first `n_layers`
+  /// layers, and appends their keys and values to their caches. What a segment gets does not depend on the others. Up
+  /// to kAttentionFewTokens of its tokens, if alike_rows(), get the same bits as each would get alone, where every
+  /// layer sees all of them (KvLayout::n_seen_by_all). After each layer others have their turn before `turn` goes on,
+  /// if that is given, and it looks at `stop`: after a request it returns false, and nothing is appended.
+  bool run(std::span<const Segment> segments, uint32_t n_layers, ThreadPool::Turn* turn = nullptr,
+           const std::stop_token& stop = {});
 
-  /// Of the turns that it takes from now on.
-  void set_priority(TurnPriority priority) { priority_ = priority; }
+  /// The hidden states (n, d_model) of the last run's tokens, after its last layer: those of one segment, and then of
+  /// the next.
+  MatrixView<const float> hidden() const { return {x_.data, n_, x_.cols}; }
 
-  /// Takes `tokens` (1 to max_batch()) through the first `n_layers` layers at the positions that follow cache.length(),
-  /// and appends their keys and values to `cache`, which must have room for them. After each layer other threads that
-  /// share the pool get their turn, and it looks at `stop`: after a request it returns false, and nothing is appended.
-  bool run(std::span<const formats::Token> tokens, KvCache& cache, uint32_t n_layers, const std::stop_token& stop = {});
-
-  /// The hidden state (d_model) of the last run's token `t`, after its last layer.
-  std::span<const float> hidden(size_t t) const { return {x_.row(t), x_.cols}; }
-
-  /// Logits of the last run's tokens [first, first + count), count <= kMaxLogits: (count, vocab_size), until the
-  /// next call.
-  MatrixView<float> logits(size_t first, size_t count);
+  /// Logits after the hidden states `x` (n, d_model), at most kMaxLogits and max_batch(): (n, vocab_size), into `out`.
+  void logits(const MatrixView<const float>& x, const MatrixView<float>& out);
 
  private:
+  /// What a run knows of a segment.
+  struct Entry {
+    KvCache* cache;
+    KeyCenters* all_centers;
+    size_t first, n;                      // of the run's tokens
+    const KeyCenters* centers = nullptr;  // of the current layer; nullptr: none
+    // Attention in the current layer. Positions are divided into parts, which begin at multiples of their size.
+    uint64_t part_size = 0, first_part = 0;
+    size_t n_parts = 0, n_blocks = 0;
+    size_t first_task = 0, first_row = 0;  // among all tasks, and all results of parts
+
+    uint64_t position(size_t t) const { return cache->length() + (t - first); }
+  };
+
   Forward(const Model& model, ThreadPool& pool, const Adapter* adapter);
   const LayerAdapter& adapter_of(uint32_t layer) const;
-  void embed(std::span<const formats::Token> tokens);
-  void fill_angles(const KvCache& cache);
-  void attention_block(uint32_t layer, KvCache& cache);
+  const Entry& entry_of(size_t t) const { return entries_[entry_of_row_[t]]; }
+  void take(std::span<const Segment> segments);
+  void embed(const Segment& segment, size_t first);
+  void fill_angles(const Entry& entry);
+  void attention_block(uint32_t layer);
   void ffn_block(uint32_t layer);
-  void norm(const MatrixView<float>& x, const WeightVector& weight, const MatrixView<float>& y);
+  void norm(const MatrixView<const float>& x, const WeightVector& weight, const MatrixView<float>& y);
   void add_residual(const MatrixView<float>& delta, const WeightVector& post_norm);
-  void append_to_cache(uint32_t layer, KvCache& cache, const KeyCenters* centers);
-  void attend(uint32_t layer, const KvCache& cache, const KeyCenters* centers);
+  void append_to_cache(uint32_t layer, size_t t);
+  void attend(uint32_t layer);
+  size_t plan_attention(uint32_t layer);
+  void attend_task(uint32_t layer, const Entry& entry, size_t task, unsigned thread);
   void find_shifts(const KeyCenters& centers, uint32_t kv_head, const kernels::AttentionArgs& args,
                    std::span<kernels::AttentionRange> ranges, float* shifts) const;
-  uint64_t attention_part_size(uint64_t n_seen) const;
-  void merge_parts(size_t n_parts);
+  uint64_t attention_part_size(size_t n_tokens, uint64_t n_seen) const;
+  void merge_parts(const Entry& entry);
   MatrixView<float> batch(const MatrixView<float>& whole) const { return {whole.data, n_, whole.cols, whole.stride}; }
 
   const Model* model_;
   const Adapter* adapter_;  // or nullptr
   ThreadPool* pool_;
-  TurnPriority priority_ = TurnPriority::kInteractive;
   Matmul matmul_;
   RopeTable rope_global_, rope_local_;
-  size_t alike_batch_ = kernels::kAttentionFewTokens;
-  KeyCenters centers_;
   size_t n_ = 0;  // tokens of the current run
+  std::vector<Entry> entries_;
+  std::vector<uint32_t> entry_of_row_;  // (n_): which of entries_
 
   AlignedBuffer memory_;                            // backs the views below
   MatrixView<float> x_;                             // (max_batch, d_model): the residual stream
@@ -96,7 +122,6 @@ class Forward {
   MatrixView<float> shifts_;                        // (n_threads, those of a block's ranges)
   MatrixView<float> part_max_, part_sum_;           // (1, rows): of a split attention, see merge_parts()
   MatrixView<float> part_out_;                      // (rows, head_dim)
-  MatrixView<float> logits_;                        // (kMaxLogits, vocab_size)
 };
 
 }  // namespace sain::engine::cpu

@@ -67,8 +67,8 @@ void Matmul::operator()(std::span<const Product> products, MatrixView<const floa
   });
 }
 
-size_t Matmul::alike_rows(const WeightMatrix& w) const {
-  return is_packed(w) ? kernels_->gemm_packed.alike_tokens : kTileTokens - 1;
+size_t Matmul::alike_rows(const kernels::KernelSet& kernels, Arithmetic arithmetic, const WeightMatrix& w) {
+  return is_packed(arithmetic, w) ? kernels.gemm_packed.alike_tokens : kTileTokens - 1;
 }
 
 void Matmul::quantize(MatrixView<const float> x) {

@@ -41,7 +41,7 @@ class Matmul {
   static constexpr size_t kMaxProducts = 3;  // at once, with adapters
 
   /// Up to so many rows of x, each row's product with `w` is the same bits as it would be alone.
-  size_t alike_rows(const WeightMatrix& w) const;
+  static size_t alike_rows(const kernels::KernelSet& kernels, Arithmetic arithmetic, const WeightMatrix& w);
 
   /// All `products` of the same x, (n_tokens, cols of each w), in one loop over the threads. No y may overlap x.
   void operator()(std::span<const Product> products, MatrixView<const float> x);
@@ -66,7 +66,10 @@ class Matmul {
   float* scratch_of(unsigned thread) const {
     return reinterpret_cast<float*>(scratch_.as<std::byte>() + thread * scratch_bytes_);
   }
-  bool is_packed(const WeightMatrix& w) const { return arithmetic_ == Arithmetic::kInt8 && w.packed != nullptr; }
+  bool is_packed(const WeightMatrix& w) const { return is_packed(arithmetic_, w); }
+  static bool is_packed(Arithmetic arithmetic, const WeightMatrix& w) {
+    return arithmetic == Arithmetic::kInt8 && w.packed != nullptr;
+  }
 
   const kernels::KernelSet* kernels_ = nullptr;
   ThreadPool* pool_ = nullptr;

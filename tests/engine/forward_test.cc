@@ -14,6 +14,7 @@
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_adapter.h"
 #include "tests/support/tiny_model.h"
+#include "tests/support/wide_model.h"
 
 // Sanitizers bring operators of their own, which know what came from where.
 #if defined(__has_feature)
@@ -61,6 +62,10 @@ class ForwardTest : public ::testing::Test {
       tensor.dtype = DType::kQ4_0;
       tensor.data = testing::random_blocks(DType::kQ4_0, tensor.shape[0] * tensor.shape[1], 3);
     }
+    load(tiny);
+  }
+
+  void load(const TinyModel& tiny) {
     auto loaded = Model::load({.path = tiny.write(folder_ / "tiny.gguf")});
     ASSERT_TRUE(loaded) << loaded.error().message;
     model_.emplace(*std::move(loaded));
@@ -74,17 +79,30 @@ class ForwardTest : public ::testing::Test {
   }
 
   Forward forward(Arithmetic arithmetic = Arithmetic::kInt8, const Adapter* adapter = nullptr) {
-    auto made = Forward::create(*model_, pool_, arithmetic, {}, adapter);
+    auto made = Forward::create(*model_, pool_, arithmetic, {}, adapter, prefill_batch(model_->config(), {}));
     EXPECT_TRUE(made) << made.error().message;
     return *std::move(made);
   }
-  KvCache cache() {
+  KvCache cache(KvType type = KvType::kF32) {
     auto made = KvCache::create(model_->config(), {.n_layers = TinyModel::kLayers,
                                                    .max_length = TinyModel::kContext,
                                                    .max_batch = TinyModel::kContext,
-                                                   .type = KvType::kF32});
+                                                   .type = type});
     EXPECT_TRUE(made) << made.error().message;
     return *std::move(made);
+  }
+  bool run(Forward& f, std::span<const Token> tokens, KvCache& cache, const std::stop_token& stop = {},
+           KeyCenters* centers = nullptr) {
+    ThreadPool::Turn turn(pool_);
+    const Segment segment = {tokens, &cache, centers};
+    return f.run({&segment, 1}, TinyModel::kLayers, &turn, stop);
+  }
+  /// Of the last run's tokens [first, first + count).
+  MatrixView<float> logits(Forward& f, size_t first, size_t count) {
+    const ThreadPool::Turn turn(pool_);
+    const MatrixView<float> out(logits_.data(), count, TinyModel::kVocab);
+    f.logits({f.hidden().row(first), count, f.hidden().cols}, out);
+    return out;
   }
   static std::vector<float> copy(MatrixView<float> logits) {
     return std::vector<float>(logits.data, logits.data + logits.rows * logits.cols);
@@ -94,6 +112,7 @@ class ForwardTest : public ::testing::Test {
   std::optional<Model> model_;
   std::shared_ptr<const Adapter> adapter_;
   ThreadPool pool_;
+  std::vector<float> logits_ = std::vector<float>(Forward::kMaxLogits * TinyModel::kVocab);
 };
 
 #ifndef SAIN_SANITIZED
@@ -103,10 +122,10 @@ TEST_F(ForwardTest, NothingIsAllocated) {
     KvCache c = cache();
     const std::vector<Token> prompt(60, 7), token = {10};
     const size_t before = n_allocations;
-    f.run(prompt, c, TinyModel::kLayers);
+    run(f, prompt, c);
     for (int i = 0; i < 20; ++i) {
-      f.run(token, c, TinyModel::kLayers);
-      f.logits(0, 1);
+      run(f, token, c);
+      logits(f, 0, 1);
     }
     EXPECT_EQ(n_allocations, before);
     EXPECT_GT(before, 0u);  // or they are not counted
@@ -132,13 +151,13 @@ TEST_F(ForwardTest, ManyTokensAtOnceEqualOneByOne) {
   for (Token t = 0; t < 50; ++t) tokens.push_back(2 + t * 7 % 90);
   Forward f = forward();
   KvCache together = cache(), apart = cache();
-  f.run(tokens, together, TinyModel::kLayers);
-  const std::vector<float> expected = copy(f.logits(0, tokens.size()));
+  run(f, tokens, together);
+  const std::vector<float> expected = copy(logits(f, 0, tokens.size()));
   float largest = 0;
   for (const float logit : expected) largest = std::max(largest, std::abs(logit));
   for (size_t t = 0; t < tokens.size(); ++t) {
-    f.run({&tokens[t], 1}, apart, TinyModel::kLayers);
-    const std::vector<float> found = copy(f.logits(0, 1));
+    run(f, {&tokens[t], 1}, apart);
+    const std::vector<float> found = copy(logits(f, 0, 1));
     for (size_t i = 0; i < found.size(); ++i) {
       ASSERT_NEAR(found[i], expected[t * found.size() + i], 0.02f * largest) << "token " << t << ", logit " << i;
     }
@@ -150,18 +169,19 @@ TEST_F(ForwardTest, AFewTokensGetTheBitsThatEachGetsAlone) {
   for (const Arithmetic arithmetic : {Arithmetic::kInt8, Arithmetic::kF32}) {
     for (const Adapter* adapter : {static_cast<const Adapter*>(nullptr), adapter_.get()}) {
       Forward f = forward(arithmetic, adapter);
-      ASSERT_GT(f.alike_batch(), 1u);
+      const size_t most = std::min(alike_rows(*model_, arithmetic), kernels::kAttentionFewTokens);
+      ASSERT_GT(most, 1u);
       KvCache together = cache(), apart = cache();
       std::vector<Token> tokens(300);
       for (size_t t = 0; t < tokens.size(); ++t) tokens[t] = static_cast<Token>(2 + t * 7 % 90);
-      for (size_t n = 1; together.length() + n <= tokens.size(); n = n % f.alike_batch() + 1) {
+      for (size_t n = 1; together.length() + n <= tokens.size(); n = n % most + 1) {
         const std::span<const Token> batch = std::span(tokens).subspan(together.length(), n);
-        f.run(batch, together, TinyModel::kLayers);
-        const std::vector<float> found = copy(f.logits(0, n));
+        run(f, batch, together);
+        const std::vector<float> found = copy(logits(f, 0, n));
         std::vector<float> expected;
         for (const Token token : batch) {
-          f.run({&token, 1}, apart, TinyModel::kLayers);
-          const std::vector<float> alone = copy(f.logits(0, 1));
+          run(f, {&token, 1}, apart);
+          const std::vector<float> alone = copy(logits(f, 0, 1));
           expected.insert(expected.end(), alone.begin(), alone.end());
         }
         ASSERT_EQ(found, expected) << n << " tokens up to " << together.length();
@@ -170,28 +190,68 @@ TEST_F(ForwardTest, AFewTokensGetTheBitsThatEachGetsAlone) {
   }
 }
 
+// Segments of one token, of a few, and of more than attention takes as few; caches of any type, at any position.
+TEST_F(ForwardTest, SegmentsGetTheBitsThatEachGetsAlone) {
+  struct Conversation {
+    KvCache together, apart;
+    KeyCenters centers;
+    std::vector<Token> tokens;
+  };
+  load(testing::wide_model());
+  for (const Adapter* adapter : {static_cast<const Adapter*>(nullptr), adapter_.get()}) {
+    Forward f = forward(Arithmetic::kInt8, adapter);
+    std::vector<Conversation> conversations;
+    for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8_0, KvType::kQ4_0, KvType::kF16}) {
+      const auto n = static_cast<Token>(conversations.size());
+      std::vector<Token> prompt(static_cast<size_t>(3 + 70 * n), 5 + n);  // the last ones past 256 positions
+      conversations.push_back({cache(type), cache(type), KeyCenters(*model_), {2 + n}});
+      for (KvCache* of : {&conversations.back().together, &conversations.back().apart})
+        run(f, prompt, *of, {}, &conversations.back().centers);
+    }
+    size_t n_left = alike_rows(*model_, Arithmetic::kInt8) - conversations.size();  // at least 12 without
+    for (const auto& [of, wanted] : {std::pair<size_t, size_t>{1, 3}, {3, 20}}) {
+      const size_t n = std::min(n_left, wanted);
+      conversations[of].tokens.resize(1 + n, 11);
+      n_left -= n;
+    }
+    std::vector<Segment> segments;
+    for (Conversation& c : conversations) segments.push_back({c.tokens, &c.together, &c.centers});
+    for (int pass = 0; pass < 3; ++pass) {
+      ASSERT_TRUE(f.run(segments, TinyModel::kLayers));
+      const MatrixView<const float> hidden = f.hidden();
+      const std::vector<float> found(hidden.data, hidden.row(hidden.rows));
+      std::vector<float> expected;
+      for (Conversation& c : conversations) {
+        ASSERT_TRUE(run(f, c.tokens, c.apart, {}, &c.centers));
+        expected.insert(expected.end(), f.hidden().data, f.hidden().row(f.hidden().rows));
+      }
+      ASSERT_EQ(found, expected) << "pass " << pass;
+    }
+  }
+}
+
 TEST_F(ForwardTest, AStopRequestAppendsNothing) {
   const std::vector<Token> tokens = {3, 14, 15, 92, 65}, more = {35, 89, 79};
   Forward f = forward();
   KvCache c = cache(), unstopped = cache();
-  for (KvCache* of : {&c, &unstopped}) ASSERT_TRUE(f.run(tokens, *of, TinyModel::kLayers));
+  for (KvCache* of : {&c, &unstopped}) ASSERT_TRUE(run(f, tokens, *of));
   std::stop_source stop;
   stop.request_stop();
-  EXPECT_FALSE(f.run(tokens, c, TinyModel::kLayers, stop.get_token()));
+  EXPECT_FALSE(run(f, tokens, c, stop.get_token()));
   EXPECT_EQ(c.length(), tokens.size());
-  f.run(more, c, TinyModel::kLayers);
-  const std::vector<float> found = copy(f.logits(0, more.size()));
-  f.run(more, unstopped, TinyModel::kLayers);
-  EXPECT_EQ(found, copy(f.logits(0, more.size())));
+  run(f, more, c);
+  const std::vector<float> found = copy(logits(f, 0, more.size()));
+  run(f, more, unstopped);
+  EXPECT_EQ(found, copy(logits(f, 0, more.size())));
 }
 
 TEST_F(ForwardTest, Int8IsNearF32) {
   const std::vector<Token> tokens = {3, 14, 15, 92, 65, 35, 89, 79, 32, 38, 46, 26};
   Forward int8 = forward(), f32 = forward(Arithmetic::kF32);
   KvCache a = cache(), b = cache();
-  int8.run(tokens, a, TinyModel::kLayers);
-  f32.run(tokens, b, TinyModel::kLayers);
-  const std::vector<float> found = copy(int8.logits(0, tokens.size())), expected = copy(f32.logits(0, tokens.size()));
+  run(int8, tokens, a);
+  run(f32, tokens, b);
+  const std::vector<float> found = copy(logits(int8, 0, tokens.size())), expected = copy(logits(f32, 0, tokens.size()));
   double error = 0, magnitude = 0;
   for (size_t i = 0; i < found.size(); ++i) {
     error += std::pow(double{found[i]} - double{expected[i]}, 2);

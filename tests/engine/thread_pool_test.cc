@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <numeric>
 #include <string>
 #include <thread>
@@ -139,6 +140,29 @@ TEST(ThreadPool, TurnsAreTakenInTheOrderInWhichTheyWereAskedFor) {
 }
 
 // R36: what somebody waits for goes first.
+TEST(ThreadPool, ATurnThatYieldsHasAsLongAsOneThatDoesNot) {
+  using Clock = std::chrono::steady_clock;
+  constexpr auto kWhole = std::chrono::milliseconds(50);
+  ThreadPool pool(1);
+  {
+    const ThreadPool::Turn whole(pool);
+    std::this_thread::sleep_for(kWhole);
+  }
+  ThreadPool::Turn turn(pool);
+  const Clock::time_point begin = Clock::now();
+  std::atomic<bool> had_turn = false;
+  const std::jthread other([&] {
+    const ThreadPool::Turn mine(pool);
+    had_turn = true;
+  });
+  while (pool.n_waiting() == 0) std::this_thread::yield();
+  turn.yield();
+  if (Clock::now() - begin < kWhole) {
+    EXPECT_FALSE(had_turn);
+  }
+  while (!had_turn) turn.yield();
+}
+
 TEST(ThreadPool, AnInteractiveTurnOvertakesABackgroundOne) {
   ThreadPool pool(1);
   std::string order;

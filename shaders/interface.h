@@ -79,6 +79,7 @@ struct DecodeState {
   uint position;           // of the next batch's first token
   uint n_chosen;           // by argmax.comp, so far
   uint history[kHistory];  // of these, the i-th in [i % kHistory]
+  uint stalled;            // layers.comp has waited for what does not come: nothing since means anything
 };
 
 /// rope.comp, attention.comp and attention_merge.comp. A layer's cache is (n_kv_heads, 2, n_slots, row) f16, keys and
@@ -96,6 +97,42 @@ struct AttentionParameters {
   uint rotary_dim;  // even, at most the head's
   float magnitude;  // of turned elements
   float epsilon;    // of the norm of heads
+};
+
+/// What layers.comp exchanges between workgroups: each word is written once in a pass, and kMissing before. No code of
+/// a vector in 8 bits makes that word up, and of floats it is next to 0. For each layer, from these words on, in this
+/// order: the layer's input in 8 bits; q, k and v (q_dim + 2 kv_dim); parts of heads (n_heads, kSplits, head_dim + 4);
+/// in 8 bits what they have attended to, the input of gate and up, and theirs. After the last layer, its result in 8
+/// bits.
+SAIN_CONST uint kMissing = 0x80808080u;
+
+/// The tensors of a layer that layers.comp reads, in the order of their addresses: uvec2 each, 0 where there is none.
+SAIN_CONST uint kTensorQ = 0;
+SAIN_CONST uint kTensorK = 1;
+SAIN_CONST uint kTensorV = 2;
+SAIN_CONST uint kTensorQkvBias = 3;
+SAIN_CONST uint kTensorHeadNorms = 4;
+SAIN_CONST uint kTensorOutput = 5;
+SAIN_CONST uint kTensorOutputBias = 6;
+SAIN_CONST uint kTensorFfnNorm = 7;
+SAIN_CONST uint kTensorGateUp = 8;
+SAIN_CONST uint kTensorDown = 9;
+SAIN_CONST uint kTensorDownBias = 10;
+SAIN_CONST uint kTensorNextNorm = 11;  // of the next layer's attention, or of the output
+SAIN_CONST uint kTensorCache = 12;
+SAIN_CONST uint kTensors = 13;
+
+/// layers.comp
+struct LayersParameters {
+  uint layer_words;  // of the exchange, from one layer to the next
+  uint n_slots;
+  uint n_sinks;  // 0
+  uint window;   // as in AttentionParameters, and so on
+  float scale;
+  float soft_cap;
+  uint rotary_dim;
+  float magnitude;
+  float epsilon;
 };
 
 /// argmax.comp

@@ -9,7 +9,6 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#extension GL_EXT_spirv_intrinsics : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #include "shaders/interface.h"
 
@@ -21,12 +20,12 @@ layout(constant_id = 4) const uint kResult = kStore;
 layout(constant_id = 5) const uint kActivation = kSilu;
 layout(constant_id = 6) const bool kQuantize = false;
 layout(constant_id = 7) const bool kWeighted = false;
-layout(constant_id = 8) const uint kTiles = 4;
 
 #include "shaders/activation.glsl"
 #define SAIN_NEXT 5
 #include "shaders/quantized.glsl"
 #include "shaders/weights.glsl"
+#include "shaders/dot.glsl"
 
 layout(std430, binding = 1) readonly buffer X { uvec2 x[]; };
 layout(std430, binding = 2) buffer Y { float y[]; };
@@ -34,27 +33,7 @@ layout(std430, binding = 3) readonly buffer Bias { float bias[]; };
 layout(std430, binding = 4) readonly buffer NextWeight { vec4 next_weight[]; };
 layout(push_constant) uniform Parameters { VectorProductParameters p; };
 
-/// OpSDot of SPV_KHR_integer_dot_product, of four signed bytes each.
-spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6018, 6019], id = 4450)
-int dot_of_bytes(uint a, uint b, spirv_literal int packed_vector_format);
-
-vec4 multiply(Codes tile, uvec2 x_codes, float scale) {
-  const int sum_of_x = dot_of_bytes(x_codes.x, 0x01010101u, 0) + dot_of_bytes(x_codes.y, 0x01010101u, 0);
-  // Sums are floats near 12582912 = 1.5 * 2^23 at first, of which the integer is the last bits: faster than conversions.
-  int base = 0x4b400000;
-#ifdef SAIN_ZERO
-  base -= SAIN_ZERO * sum_of_x;
-#endif
-  vec4 sum;
-  for (uint r = 0; r < 4; ++r) {
-    sum[r] = intBitsToFloat(base + dot_of_bytes(tile.low[r], x_codes.x, 0) + dot_of_bytes(tile.high[r], x_codes.y, 0)) - 12582912;
-  }
-#ifdef SAIN_ZERO
-  return scale * tile.scale * sum;
-#else
-  return scale * (tile.scale * sum + tile.offset * float(sum_of_x));
-#endif
-}
+const uint kTiles = 4;  // under way
 
 // Four of each subgroup, which has 8 invocations at least.
 shared vec4 partial[gl_WorkGroupSize.x / 2], partial_up[gl_WorkGroupSize.x / 2];
@@ -88,20 +67,20 @@ void main() {
   // Several tiles at once: their loads are under way together. Beyond the last one it is that again, times 0.
   const uint n_blocks = kColumns / 32, step = gl_WorkGroupSize.x / 16;
   for (uint first = thread / 16; first < n_blocks; first += step * kTiles) {
-    Codes tiles[kTiles], ups[kTiles];
+    Packed tiles[kTiles], ups[kTiles];
     uvec2 codes[kTiles];
     float scales[kTiles];
     [[unroll]] for (uint i = 0; i < kTiles; ++i) {
       const uint block = min(first + i * step, n_blocks - 1);
-      tiles[i] = load_codes(group, block, part, quad);
-      if (kResult == kGated) ups[i] = load_codes(group + words, block, part, quad);
+      tiles[i] = load_packed(group, block, part, quad);
+      if (kResult == kGated) ups[i] = load_packed(group + words, block, part, quad);
       const uint at = (block * 2 + part / 2) * 3;  // of the block of x, in uvec2
       codes[i] = x[at + part % 2];
       scales[i] = first + i * step < n_blocks ? uintBitsToFloat(x[at + 2].x) : 0;
     }
     [[unroll]] for (uint i = 0; i < kTiles; ++i) {
-      sum += multiply(tiles[i], codes[i], scales[i]);
-      if (kResult == kGated) up_sum += multiply(ups[i], codes[i], scales[i]);
+      sum += multiply(codes_of(tiles[i]), codes[i], scales[i]);
+      if (kResult == kGated) up_sum += multiply(codes_of(ups[i]), codes[i], scales[i]);
     }
   }
   if (kNorm) squares = subgroupAdd(squares);

@@ -1,4 +1,5 @@
-// Reads weights of the type SAIN_WEIGHTS, in groups of 16 rows (kernels/packed.h; interface.h for floats), bound at 0.
+// Reads weights of the type SAIN_WEIGHTS, in groups of 16 rows (kernels/packed.h; interface.h for floats), bound at 0, or
+// at the address weights_at if SAIN_WEIGHTS_BY_ADDRESS is defined.
 //
 // A group's block is 32 columns of its 16 rows. It is read in tiles: 8 columns (8 part and on) of 4 rows (4 quad and
 // on), as a uvec4 holds 4 rows of 4 or 8 codes. Every type comes down to w = scale * code + offset; SAIN_QUANTIZED is
@@ -26,8 +27,17 @@
 #define SAIN_ZERO 0
 #endif
 
+#ifdef SAIN_WEIGHTS_BY_ADDRESS
+// Volatile, so that compilers leave loads where they are: before a wait.
+layout(buffer_reference, std430, buffer_reference_align = 16) volatile readonly buffer WeightsAt { uvec4 words[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) volatile readonly buffer WeightPairsAt { uvec2 words[]; };
+uvec2 weights_at;
+#define weights WeightsAt(weights_at).words
+#define weight_pairs WeightPairsAt(weights_at).words
+#else
 layout(std430, binding = 0) readonly buffer Weights { uvec4 weights[]; };
 layout(std430, binding = 0) readonly buffer WeightPairs { uvec2 weight_pairs[]; };  // the same
+#endif
 
 #if SAIN_QUANTIZED
 /// A tile in codes: a component a row, of signed bytes a column.
@@ -96,6 +106,27 @@ vec4 signed_bytes(uint word) {
   const int w = int(word);
   return vec4(bitfieldExtract(w, 0, 8), bitfieldExtract(w, 8, 8), bitfieldExtract(w, 16, 8), bitfieldExtract(w, 24, 8));
 }
+
+/// A tile as it lies in memory, which takes fewer registers while it is on its way.
+#if SAIN_WEIGHTS == SAIN_Q4_0
+struct Packed {
+  uvec4 word;
+  uvec2 scale;
+};
+
+Packed load_packed(uint group, uint block, uint part, uint quad) {
+  const uint unit = group + block * 18;
+  return Packed(weights[unit + 2 + part * 4 + quad], weight_pairs[2 * unit + quad]);
+}
+
+Codes codes_of(Packed tile) {
+  return Codes(tile.word & 0x0f0f0f0fu, tile.word >> 4 & 0x0f0f0f0fu, vec4(unpackHalf2x16(tile.scale.x), unpackHalf2x16(tile.scale.y)));
+}
+#else
+#define Packed Codes
+#define load_packed load_codes
+#define codes_of(tile) (tile)
+#endif
 
 /// The tile of a block of the group that begins at weights[group].
 Codes load_codes(uint group, uint block, uint part, uint quad) {

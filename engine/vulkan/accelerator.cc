@@ -21,6 +21,8 @@ struct Gpu {
   std::mutex mutex;
 };
 
+/// While its owner takes the likeliest token each time, it runs ahead: several tokens a submission, which are there
+/// when they are asked for and forgotten when something else is.
 class VulkanBackend : public Backend {
  public:
   VulkanBackend(std::shared_ptr<Gpu> gpu, std::unique_ptr<Forward> forward)
@@ -36,25 +38,72 @@ class VulkanBackend : public Backend {
 
   Status append(std::span<const formats::Token> tokens, const std::stop_token& stop) override {
     if (stop.stop_requested()) return make_error(ErrorCode::kCancelled, "the pass was stopped");
+    if (can_follow_ && tokens.size() == 1 && tokens[0] == *likeliest()) return follow();
+    stride_ = 1;
+    can_follow_ = false;
     const std::lock_guard lock(gpu_->mutex);
-    return forward_->append(tokens);
+    forget_ahead();
+    SAIN_RETURN_IF_ERROR(forward_->append(tokens));
+    can_follow_ = true;
+    return {};
   }
 
   Result<MatrixView<float>> logits(size_t, size_t) override {
     const std::lock_guard lock(gpu_->mutex);
+    if (n_followed_ < ahead_.size()) {  // the device's are of a later token
+      const formats::Token newest = ahead_[n_followed_ - 1];
+      --n_followed_;
+      forget_ahead();
+      SAIN_RETURN_IF_ERROR(forward_->append({&newest, 1}));
+    }
     SAIN_ASSIGN_OR_RETURN(const std::span<const float> values, forward_->logits());
     logits_.assign(values.begin(), values.end());
     return MatrixView<float>{logits_.data(), 1, logits_.size(), logits_.size()};
   }
 
-  std::optional<formats::Token> likeliest() const override { return forward_->likeliest(); }
-  uint64_t length() const override { return forward_->length(); }
-  bool truncate(uint64_t n_positions) override { return forward_->truncate(n_positions); }
+  std::optional<formats::Token> likeliest() const override {
+    return n_followed_ < ahead_.size() ? ahead_[n_followed_] : forward_->likeliest();
+  }
+  uint64_t length() const override { return forward_->length() - (ahead_.size() - n_followed_); }
+  bool truncate(uint64_t n_positions) override {
+    if (n_positions >= length()) return true;
+    if (!forward_->truncate(n_positions)) return false;
+    ahead_.clear();
+    n_followed_ = 0;
+    can_follow_ = false;
+    return true;
+  }
   size_t bytes() const override { return forward_->bytes(); }
 
  private:
+  static constexpr uint32_t kMostAhead = 8;
+
+  /// Appends the likeliest token.
+  Status follow() {
+    if (n_followed_ == ahead_.size()) {
+      const std::lock_guard lock(gpu_->mutex);
+      const uint32_t n = static_cast<uint32_t>(std::min<uint64_t>(stride_, forward_->room()));
+      SAIN_ASSIGN_OR_RETURN(ahead_, forward_->append_likeliest(std::max(n, 1u)));
+      n_followed_ = 0;
+      stride_ = std::min(2 * stride_, kMostAhead);
+    }
+    ++n_followed_;
+    return {};
+  }
+
+  void forget_ahead() {
+    const bool can_forget = forward_->truncate(length());
+    SAIN_CHECK(can_forget);  // rings have room for a batch more than a window
+    ahead_.clear();
+    n_followed_ = 0;
+  }
+
   std::shared_ptr<Gpu> gpu_;
   std::unique_ptr<Forward> forward_;
+  std::vector<formats::Token> ahead_;  // of the last submission, of which the first n_followed_ have been asked for
+  size_t n_followed_ = 0;
+  bool can_follow_ = false;  // what the device would append next comes after the newest token
+  uint32_t stride_ = 1;      // tokens of the next one
   std::vector<float> logits_;
 };
 

@@ -102,6 +102,8 @@ Result<DeviceApi> DeviceApi::load(const InstanceApi& instance, VkDevice device) 
   if (api.name == nullptr) return make_error(ErrorCode::kUnsupported, "vulkan: the driver lacks vk{}", #name);
   SAIN_VULKAN_DEVICE_FUNCTIONS(SAIN_VULKAN_LOAD)
 #undef SAIN_VULKAN_LOAD
+  api.GetBufferDeviceAddress =
+      reinterpret_cast<PFN_vkGetBufferDeviceAddress>(instance.GetDeviceProcAddr(device, "vkGetBufferDeviceAddress"));
   return api;
 }
 

@@ -74,6 +74,7 @@ struct InstanceApi {
 
 struct DeviceApi {
   SAIN_VULKAN_DEVICE_FUNCTIONS(SAIN_VULKAN_DECLARE)
+  PFN_vkGetBufferDeviceAddress GetBufferDeviceAddress = nullptr;  // null before 1.2
 
   /// Errors: kUnsupported (the driver lacks a function).
   static Result<DeviceApi> load(const InstanceApi& instance, VkDevice device);

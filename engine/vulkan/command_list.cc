@@ -99,9 +99,9 @@ void CommandList::copy(const Slice& from, const Slice& to) {
   device_->api().CmdCopyBuffer(commands_, from.buffer, to.buffer, 1, &region);
 }
 
-void CommandList::clear(const Slice& slice) {
+void CommandList::clear(const Slice& slice, uint32_t word) {
   start_transfer();
-  device_->api().CmdFillBuffer(commands_, slice.buffer, slice.offset, slice.bytes, 0);
+  device_->api().CmdFillBuffer(commands_, slice.buffer, slice.offset, slice.bytes, word);
 }
 
 void CommandList::barrier() {

@@ -42,8 +42,8 @@ class CommandList {
   /// Copies from.bytes, after all that is before it but other copies; `to` has as many at least.
   void copy(const Slice& from, const Slice& to);
 
-  /// Fills it with zeros, as copy(); its bytes are a multiple of 4.
-  void clear(const Slice& slice);
+  /// Fills it with `word`, as copy(); its bytes are a multiple of 4.
+  void clear(const Slice& slice, uint32_t word = 0);
 
   /// What comes later sees what has been written so far by shaders and copies, and overwrites nothing that they still
   /// read.

@@ -76,6 +76,7 @@ struct Features {
     add(memory_model, VK_API_VERSION_1_2, "VK_KHR_vulkan_memory_model");
     add(dot, VK_API_VERSION_1_3, "VK_KHR_shader_integer_dot_product");
     add(cooperative, UINT32_MAX, kCooperativeMatrixExtension);
+    if (version >= VK_API_VERSION_1_2) chain(all, address);
   }
   Features(const Features&) = delete;
 
@@ -88,6 +89,8 @@ struct Features {
       typed<VkPhysicalDeviceVulkanMemoryModelFeatures>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES);
   VkPhysicalDeviceShaderIntegerDotProductFeatures dot = typed<VkPhysicalDeviceShaderIntegerDotProductFeatures>(
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES);
+  VkPhysicalDeviceBufferDeviceAddressFeatures address = typed<VkPhysicalDeviceBufferDeviceAddressFeatures>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES);
   CooperativeMatrixFeatures cooperative = typed<CooperativeMatrixFeatures>(kCooperativeMatrixFeatures);
   std::vector<const char*> enabled_extensions;
 };
@@ -135,14 +138,14 @@ std::optional<DeviceInfo> describe(const InstanceApi& api, VkPhysicalDevice devi
   chain(all, subgroup);
   chain(all, maintenance);
   if (is_1_2 || has("VK_KHR_driver_properties")) chain(all, driver);
+  auto cores = typed<VkPhysicalDeviceShaderSMBuiltinsPropertiesNV>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SM_BUILTINS_PROPERTIES_NV);
+  if (has(VK_NV_SHADER_SM_BUILTINS_EXTENSION_NAME)) chain(all, cores);
   api.GetPhysicalDeviceProperties2(device, &all);
 
   Features features(properties.apiVersion, extensions);
   auto storage8 = typed<VkPhysicalDevice8BitStorageFeatures>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_8BIT_STORAGE_FEATURES);
-  auto address = typed<VkPhysicalDeviceBufferDeviceAddressFeatures>(
-      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES);
   if (is_1_2 || has("VK_KHR_8bit_storage")) chain(features.all, storage8);
-  if (is_1_2 || has("VK_KHR_buffer_device_address")) chain(features.all, address);
   api.GetPhysicalDeviceFeatures2(device, &features.all);
 
   DeviceInfo info;
@@ -168,10 +171,11 @@ std::optional<DeviceInfo> describe(const InstanceApi& api, VkPhysicalDevice devi
       .cooperative_matrix = features.cooperative.cooperative_matrix == VK_TRUE &&
                             features.small.shaderFloat16 == VK_TRUE &&
                             features.memory_model.vulkanMemoryModel == VK_TRUE && has_cooperative_matrix(api, device),
-      .buffer_device_address = address.bufferDeviceAddress == VK_TRUE,
+      .buffer_device_address = features.address.bufferDeviceAddress == VK_TRUE,
       .memory_budget = has(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME),
       .timestamps = queue->timestampValidBits != 0,
       .timestamp_ns = limits.timestampPeriod,
+      .cores = cores.shaderSMCount,
       .max_workgroup = std::min(limits.maxComputeWorkGroupInvocations, limits.maxComputeWorkGroupSize[0]),
       .shared_bytes = limits.maxComputeSharedMemorySize,
       .push_constant_bytes = limits.maxPushConstantsSize,
@@ -200,6 +204,7 @@ Capabilities Capabilities::limited() const {
   Capabilities weak = *this;
   weak.subgroups = weak.fp16 = weak.storage_8bit = weak.integer_dot_product = false;
   weak.cooperative_matrix = weak.buffer_device_address = false;
+  weak.cores = 0;
   weak.max_workgroup = std::min(max_workgroup, 128u);
   weak.shared_bytes = std::min(shared_bytes, 16u << 10);
   weak.push_constant_bytes = std::min(push_constant_bytes, 128u);
@@ -296,6 +301,7 @@ Result<std::unique_ptr<Device>> Device::open(const Instance& instance, size_t in
   }
   std::unique_ptr<Device> device(new Device(devices[index]));
   if (limits == Limits::kSimulated) device->info_.capabilities = device->info_.capabilities.limited();
+  if (limits == Limits::kOneCore) device->info_.capabilities.cores = 1;
   const InstanceApi& api = instance.api();
   constexpr float kPriority = 1;
   auto queue = typed<VkDeviceQueueCreateInfo>(VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO);
@@ -311,6 +317,8 @@ Result<std::unique_ptr<Device>> Device::open(const Instance& instance, size_t in
   features.dot.shaderIntegerDotProduct = capabilities.integer_dot_product;
   features.cooperative.cooperative_matrix = capabilities.cooperative_matrix;
   features.memory_model.vulkanMemoryModel = capabilities.cooperative_matrix;
+  features.address.bufferDeviceAddress = capabilities.buffer_device_address;
+  features.address.bufferDeviceAddressCaptureReplay = features.address.bufferDeviceAddressMultiDevice = VK_FALSE;
   info.pNext = &features.all;
   info.enabledExtensionCount = static_cast<uint32_t>(features.enabled_extensions.size());
   info.ppEnabledExtensionNames = features.enabled_extensions.data();

@@ -23,12 +23,13 @@ struct Capabilities {
   bool fp16 = false;       // 16-bit floats in storage and in arithmetic
   bool storage_8bit = false;
   bool integer_dot_product = false;
-  bool cooperative_matrix = false;  // VK_KHR_cooperative_matrix: 16 x 16 x 16 of f16, summed in f32, by a subgroup
-  bool buffer_device_address = false;
-  bool memory_budget = false;  // VK_EXT_memory_budget
-  bool timestamps = false;     // on the compute queue
-  float timestamp_ns = 0;      // of a tick
-  uint32_t max_workgroup = 0;  // invocations, along x
+  bool cooperative_matrix = false;     // VK_KHR_cooperative_matrix: 16 x 16 x 16 of f16, summed in f32, by a subgroup
+  bool buffer_device_address = false;  // as 1.2 has it
+  bool memory_budget = false;          // VK_EXT_memory_budget
+  bool timestamps = false;             // on the compute queue
+  float timestamp_ns = 0;              // of a tick
+  uint32_t cores = 0;                  // each runs one workgroup of any size while others wait for it; 0: nobody knows
+  uint32_t max_workgroup = 0;          // invocations, along x
   uint32_t shared_bytes = 0;
   uint32_t push_constant_bytes = 0;
   uint32_t max_bindings = 0;       // storage buffers of one shader
@@ -94,6 +95,7 @@ class Instance {
 enum class Limits {
   kOwn,
   kSimulated,  // Capabilities::limited(): for tests
+  kOneCore,    // its own, and one core: for tests of what runs on devices that say how many they have
 };
 
 /// An open device with one compute queue. What is made on it refers to it, so it must outlive that; used by one thread

@@ -30,6 +30,7 @@ Forward::Forward(Device& device, Pipelines& pipelines, const DeviceWeights& weig
       model_(&model),
       options_(options),
       memory_(device, MemoryKind::kDevice, 0),
+      caches_(model.config().n_layers),
       to_device_(device, MemoryKind::kUpload, 0),
       to_host_(device, MemoryKind::kReadback, 0) {}
 
@@ -38,6 +39,7 @@ Result<std::unique_ptr<Forward>> Forward::create(Device& device, Pipelines& pipe
   std::unique_ptr<Forward> forward(new Forward(device, pipelines, weights, model, options));
   // The more tokens share a read of the weights the better, but where compute is slow a batch should end soon.
   forward->batch_ = forward->can_matrix() ? kMaxBatch : kSmallBatch;
+  forward->is_whole_ = forward->can_layers();
   SAIN_RETURN_IF_ERROR(forward->allocate());
   SAIN_RETURN_IF_ERROR(forward->record_decode());
   return forward;
@@ -51,7 +53,6 @@ Status Forward::allocate() {
   };
   constexpr uint64_t kFloat = sizeof(float);
   const uint64_t batch = batch_;
-  caches_.resize(config.n_layers);
   std::vector<Part> parts = {
       {&tokens_, batch * sizeof(uint32_t)},
       {&state_, sizeof(DecodeState)},
@@ -75,6 +76,10 @@ Status Forward::allocate() {
     parts.push_back({&attended16_, batch * config.q_dim() * sizeof(uint16_t)});
     parts.push_back({&gate16_, batch * config.d_ff * sizeof(uint16_t)});
   }
+  if (is_whole_) {
+    parts.push_back({&addresses_, config.n_layers * shaders::kTensors * sizeof(VkDeviceAddress)});
+    parts.push_back({&exchange_, operators_.exchange_bytes(layers_of())});
+  }
   for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
     parts.push_back({&caches_[layer], kv_cache_bytes(config.n_kv_heads, slots_of(layer), config.head_dim)});
   }
@@ -92,6 +97,7 @@ Status Forward::allocate() {
   SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
   for (const Slice& cache : caches_) list.clear(cache);  // so that weights of 0 make 0 of whatever is there
   list.clear(counts_);
+  if (is_whole_) SAIN_RETURN_IF_ERROR(place_addresses(list));
   SAIN_RETURN_IF_ERROR(list.finish());
   return list.run();
 }
@@ -109,10 +115,14 @@ uint32_t Forward::slots_of(uint32_t layer) const {
   return ((is_ring ? ring : options_.max_length) + 15) / 16 * 16;
 }
 
+uint64_t Forward::room() const {
+  return options_.rule.window != 0 ? UINT64_MAX : options_.max_length - length_;
+}
+
 Status Forward::check_room(uint64_t n) const {
-  if (options_.rule.window != 0 || length_ + n <= options_.max_length) return {};
+  if (n <= room()) return {};
   return make_error(ErrorCode::kResourceExhausted, "the context of {} tokens is full: {} more than that",
-                    options_.max_length, length_ + n - options_.max_length);
+                    options_.max_length, n - room());
 }
 
 Status Forward::append(std::span<const formats::Token> tokens) {
@@ -131,6 +141,11 @@ Status Forward::append(std::span<const formats::Token> tokens) {
     std::memcpy(tokens_in_.mapped, batch.data(), batch.size_bytes());
     std::memcpy(state_in_.mapped, &state, sizeof state);
     SAIN_RETURN_IF_ERROR(list->run());
+    if (chosen().stalled != 0) {
+      SAIN_RETURN_IF_ERROR(leave_whole_layers());
+      SAIN_ASSIGN_OR_RETURN(list, list_of(static_cast<uint32_t>(batch.size())));
+      SAIN_RETURN_IF_ERROR(list->run());
+    }
     advance(batch.size());
   }
   return {};
@@ -141,21 +156,32 @@ Result<std::vector<formats::Token>> Forward::append_likeliest(uint32_t n) {
   SAIN_RETURN_IF_ERROR(check_room(n));
   if (n == 0) return std::vector<formats::Token>();
   // What a pass appends has been chosen by the one before.
-  DecodeState state = {};
-  std::memcpy(&state, state_out_.mapped, sizeof state);
-  const auto chosen = [&](uint32_t i) { return static_cast<formats::Token>(state.history[i % shaders::kHistory]); };
-  const uint32_t first = state.n_chosen - 1;
-  std::vector<formats::Token> tokens = {chosen(first)};
+  std::vector<formats::Token> tokens = {likeliest()};
+  const uint32_t first = chosen().n_chosen;
   SAIN_RETURN_IF_ERROR(decode_list_->run(n));
+  const DecodeState state = chosen();
+  if (state.stalled != 0) {
+    SAIN_RETURN_IF_ERROR(leave_whole_layers());
+    SAIN_RETURN_IF_ERROR(append(tokens));
+    SAIN_ASSIGN_OR_RETURN(const std::vector<formats::Token> others, append_likeliest(n - 1));
+    tokens.insert(tokens.end(), others.begin(), others.end());
+    return tokens;
+  }
   advance(n);
-  std::memcpy(&state, state_out_.mapped, sizeof state);
-  for (uint32_t i = 1; i < n; ++i) tokens.push_back(chosen(first + i));
+  for (uint32_t i = 0; i + 1 < n; ++i) {
+    tokens.push_back(static_cast<formats::Token>(state.history[(first + i) % shaders::kHistory]));
+  }
   return tokens;
 }
 
-formats::Token Forward::likeliest() const {
+DecodeState Forward::chosen() const {
   DecodeState state = {};
   std::memcpy(&state, state_out_.mapped, sizeof state);
+  return state;
+}
+
+formats::Token Forward::likeliest() const {
+  const DecodeState state = chosen();
   return static_cast<formats::Token>(state.history[(state.n_chosen - 1) % shaders::kHistory]);
 }
 
@@ -227,10 +253,14 @@ Result<std::vector<TimedDispatch>> Forward::time_pass(uint32_t n_tokens) {
 /// From tokens_ and state_ to logits_, the next token, and the state after it.
 Status Forward::record_pass(CommandList& list, uint32_t n_tokens) {
   const ModelConfig& config = model_->config();
+  const bool is_whole = n_tokens == 1 && is_whole_;
+  if (is_whole) list.clear(exchange_, shaders::kMissing);
   SAIN_RETURN_IF_ERROR(
       operators_.embed(list, weights_->token_embedding, config.embedding_scale, tokens_, n_tokens, x_));
   list.barrier();
-  if (n_tokens == 1 && can_int8()) {
+  if (is_whole) {
+    SAIN_RETURN_IF_ERROR(record_whole_layers(list));
+  } else if (n_tokens == 1 && can_int8()) {
     SAIN_RETURN_IF_ERROR(record_int8_layers(list));
   } else if (n_tokens >= kMatrixFrom && can_matrix()) {
     SAIN_RETURN_IF_ERROR(record_matrix_layers(list, n_tokens));

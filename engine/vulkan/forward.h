@@ -60,7 +60,12 @@ class Forward {
   /// Tokens that pass through the weights at once, at most kMaxBatch.
   uint32_t batch() const { return batch_; }
   uint64_t length() const { return length_; }
+  /// Tokens that there is room for.
+  uint64_t room() const;
   uint64_t bytes() const { return memory_.bytes(); }
+  /// Whether one token's layers are one dispatch: where the model and the device allow it, until workgroups have waited
+  /// for others in vain.
+  bool has_whole_layers() const { return is_whole_; }
   /// Forgets the conversation.
   void reset() { length_ = reached_ = 0; }
 
@@ -70,6 +75,7 @@ class Forward {
   Status allocate();
   Status check_room(uint64_t n) const;
   void advance(uint64_t n);
+  shaders::DecodeState chosen() const;  // as the last pass has left it
   Result<CommandList*> list_of(uint32_t n_tokens);
   Result<CommandList> record_append(uint32_t n_tokens);
   Status record_decode();
@@ -86,6 +92,12 @@ class Forward {
   Status record_int8_attention(CommandList& list, uint32_t layer);
   Status record_int8_ffn(CommandList& list, uint32_t layer, const Slice& next_norm);
   Status record_int8_residual(CommandList& list, VectorProduct product, const Slice& post_norm, const Slice& next_norm);
+  // forward_layers.cc: the same in one dispatch
+  bool can_layers() const;
+  Layers layers_of() const;
+  Status place_addresses(CommandList& list);
+  Status record_whole_layers(CommandList& list);
+  Status leave_whole_layers();
   // forward_matrix.cc: for many tokens, on cooperative matrices
   bool can_matrix() const;
   Status record_matrix_layers(CommandList& list, uint32_t n_tokens);
@@ -103,7 +115,8 @@ class Forward {
   ForwardOptions options_;
   uint32_t batch_ = 0;
   uint64_t length_ = 0;
-  uint64_t reached_ = 0;  // the greatest length so far: what was overwritten stays so when the length falls
+  uint64_t reached_ = 0;   // the greatest length so far: what was overwritten stays so when the length falls
+  bool is_whole_ = false;  // one token's layers are one dispatch
 
   Arena memory_;
   Slice tokens_;                     // (batch_)
@@ -117,6 +130,7 @@ class Forward {
   Slice x8_, attended8_, gate8_;     // one token's x times the next norm's weight, and the others, in 8 bits
   Slice x16_, attended16_, gate16_;  // (batch_, ...), f16: only with can_matrix()
   Slice parts_, counts_, pairs_;     // scratch of attention and argmax
+  Slice addresses_, exchange_;       // of layers.comp; only with can_layers()
   std::vector<Slice> caches_;        // of each layer
   Arena to_device_, to_host_;
   Slice tokens_in_, state_in_;                    // mapped

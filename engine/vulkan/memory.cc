@@ -39,6 +39,7 @@ Arena::Block::Block(Block&& other) noexcept
       memory(std::move(other.memory)),
       buffer(std::move(other.buffer)),
       mapped(other.mapped),
+      address(other.address),
       used(other.used) {}
 
 Arena::Block::~Block() {
@@ -58,7 +59,7 @@ Result<Slice> Arena::allocate(uint64_t bytes) {
     SAIN_RETURN_IF_ERROR(add_block(std::clamp(rest, rounded, largest)));
   }
   Block& block = blocks_.back();
-  const Slice slice = {block.buffer.get(), block.used, bytes, block.mapped ? block.mapped + block.used : nullptr};
+  const Slice slice = Slice{block.buffer.get(), 0, block.bytes, block.mapped, block.address}.part(block.used, bytes);
   block.used += rounded;
   used_bytes_ += rounded;
   return slice;
@@ -71,12 +72,17 @@ Status Arena::add_block(uint64_t bytes) {
   buffer.size = bytes;
   buffer.usage =
       VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  const bool has_address = kind_ == MemoryKind::kDevice && device_->capabilities().buffer_device_address;
+  if (has_address) buffer.usage |= VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
   SAIN_ASSIGN_OR_RETURN(block.buffer,
                         make_handle<VkBuffer>(*device_, api.CreateBuffer, api.DestroyBuffer, "vkCreateBuffer", buffer));
   VkMemoryRequirements needs = {};
   api.GetBufferMemoryRequirements(device_->handle(), block.buffer.get(), &needs);
   auto memory = typed<VkMemoryAllocateInfo>(VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO);
   memory.allocationSize = needs.size;
+  auto flags_info = typed<VkMemoryAllocateFlagsInfo>(VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO);
+  flags_info.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT;
+  if (has_address) memory.pNext = &flags_info;
   if (!find_type(device_->memory(), needs.memoryTypeBits, kind_, memory.memoryTypeIndex)) {
     return make_error(ErrorCode::kUnsupported, "vulkan: {}: no memory that the host sees", device_->info().name);
   }
@@ -86,6 +92,11 @@ Status Arena::add_block(uint64_t bytes) {
   device_->account(static_cast<int64_t>(bytes));
   SAIN_RETURN_IF_ERROR(device_->check(
       api.BindBufferMemory(device_->handle(), block.buffer.get(), block.memory.get(), 0), "vkBindBufferMemory"));
+  if (has_address) {
+    auto info = typed<VkBufferDeviceAddressInfo>(VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO);
+    info.buffer = block.buffer.get();
+    block.address = api.GetBufferDeviceAddress(device_->handle(), &info);
+  }
   const VkMemoryPropertyFlags flags = device_->memory().memoryTypes[memory.memoryTypeIndex].propertyFlags;
   if ((flags & kVisible) == kVisible) {
     void* mapped = nullptr;

@@ -21,12 +21,14 @@ struct Slice {
   uint64_t offset = 0;
   uint64_t bytes = 0;
   std::byte* mapped = nullptr;  // its first byte, where the host reaches it
+  VkDeviceAddress address = 0;  // the same for shaders, on devices with buffer_device_address
 
   explicit operator bool() const { return buffer != VK_NULL_HANDLE; }
 
   /// The `n` bytes from `begin` on; a multiple of the alignment where that is to be bound.
   Slice part(uint64_t begin, uint64_t n) const {
-    return {buffer, offset + begin, n, mapped == nullptr ? nullptr : mapped + begin};
+    return {buffer, offset + begin, n, mapped == nullptr ? nullptr : mapped + begin,
+            address == 0 ? 0 : address + begin};
   }
 };
 
@@ -59,6 +61,7 @@ class Arena {
     Handle<VkDeviceMemory> memory = {};
     Handle<VkBuffer> buffer = {};  // all of it
     std::byte* mapped = nullptr;
+    VkDeviceAddress address = 0;
     uint64_t used = 0;
   };
 

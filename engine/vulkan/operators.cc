@@ -220,6 +220,62 @@ Status Operators::attention_int8(CommandList& list, const Attention& args) {
                   {p.n_heads / heads, 1, args.n_splits});
 }
 
+/// Of a head's positions: as many as there are workgroups for, and as a subgroup brings together.
+uint32_t Operators::layer_splits(const Layers& args) const {
+  const Capabilities& can = device_->capabilities();
+  return std::clamp(can.cores / args.n_heads, 1u, std::min(can.subgroup_size / 4, 8u));
+}
+
+uint32_t Operators::layer_words(const Layers& args) const {
+  constexpr uint32_t kAlignment = 64;  // of a binding, in words
+  const uint32_t q_dim = args.n_heads * args.head_dim, kv_dim = args.n_kv_heads * args.head_dim;
+  const uint64_t words = (2 * quantized_bytes(args.d_model) + quantized_bytes(q_dim) + quantized_bytes(args.d_ff)) / 4 +
+                         q_dim + 2 * kv_dim + args.n_heads * layer_splits(args) * (args.head_dim + 4);
+  return divide_up(static_cast<uint32_t>(words), kAlignment) * kAlignment;
+}
+
+uint64_t Operators::exchange_bytes(const Layers& args) const {
+  return uint64_t{layer_words(args)} * 4 * args.n_layers + quantized_bytes(args.d_model);
+}
+
+std::optional<Operators::LayersShape> Operators::layers_shape(const Layers& args) const {
+  const Capabilities& can = device_->capabilities();
+  if (!can.int8() || !can.buffer_device_address || can.cores == 0 || args.head_dim > 8 * can.subgroup_size) return {};
+  constexpr uint32_t kSize = 512, kShared = 48 << 10;
+  LayersShape shape = {};
+  shape.size = can.cores == 1 ? workgroup(1) : workgroup(kSize, kSize);
+  shape.n_crews = can.cores == 1 ? 1 : 2;
+  shape.n_subgroups = divide_up(shape.size, can.subgroup_size);
+  shape.lanes = std::min(std::bit_ceil(args.head_dim / 8), std::bit_floor(can.subgroup_size));
+  // The groups that are summed up at once take what the others leave of shared memory.
+  const uint32_t longest = std::max({args.d_model, args.d_ff, args.n_heads * args.head_dim});
+  const uint64_t others = args.n_layers * shaders::kTensors * sizeof(VkDeviceAddress) + quantized_bytes(longest) +
+                          divide_up(args.d_model / shaders::kGroupRows, can.cores) * shaders::kGroupRows * 4 +
+                          args.head_dim * 4 * (9 + shape.n_subgroups) + shape.size / shape.lanes * 16 +
+                          shape.n_subgroups * 4;
+  const uint64_t shared = std::min(can.shared_bytes, kShared);
+  const uint32_t group_bytes = shape.n_subgroups / shape.n_crews * shaders::kGroupRows * 4;
+  if (others + 2 * group_bytes > shared) return {};
+  const uint64_t wanted = 2 * divide_up(args.d_ff / shaders::kGroupRows, can.cores);
+  shape.n_groups =
+      static_cast<uint32_t>(std::min<uint64_t>({wanted, (shared - others) / group_bytes / 2 * 2, shape.n_subgroups}));
+  return shape;
+}
+
+Status Operators::layers(CommandList& list, const Layers& args) {
+  const std::optional<LayersShape> shape = layers_shape(args);
+  SAIN_CHECK(shape);
+  const uint32_t n_workgroups = device_->capabilities().cores;
+  shaders::LayersParameters parameters = args.parameters;
+  parameters.layer_words = layer_words(args);
+  return dispatch(list, for_type("layers", args.dtype) + "_int8",
+                  {shape->size, args.d_model, args.d_ff, args.n_heads, args.n_kv_heads, args.head_dim,
+                   layer_splits(args), args.activation == Activation::kSilu ? shaders::kSilu : shaders::kGelu,
+                   args.layout == RopeLayout::kAdjacent ? 1u : 0u, args.has_head_norms ? 1u : 0u, n_workgroups,
+                   shape->n_groups, shape->lanes, shape->n_subgroups, shape->n_crews, args.n_layers},
+                  {args.state, args.addresses, args.exchange, args.x, args.frequencies}, parameters, {n_workgroups});
+}
+
 Status Operators::argmax(CommandList& list, const Slice& values, uint32_t n, uint32_t n_tokens, const Slice& pairs,
                          const Slice& tokens, const Slice& state) {
   const uint32_t size = workgroup(256), n_groups = std::min(kArgmaxGroups, divide_up(n, size));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "engine/model_config.h"
 #include "engine/vulkan/command_list.h"
@@ -86,6 +87,21 @@ struct Attention {
   Slice counts = {};       // (n_heads) of zeros, scratch
 };
 
+/// layers.comp: all layers of one token's pass.
+struct Layers {
+  shaders::LayersParameters parameters = {};  // but for layer_words
+  DType dtype = DType::kF32;                  // of all matrices
+  uint32_t n_layers = 0, d_model = 0, d_ff = 0, n_heads = 0, n_kv_heads = 0, head_dim = 0;
+  bool has_head_norms = false;
+  RopeLayout layout = RopeLayout::kHalves;
+  Activation activation = Activation::kSilu;
+  Slice state = {};
+  Slice addresses = {};  // (n_layers, shaders::kTensors)
+  Slice exchange = {};   // exchange_bytes(), all words kMissing but the first layer's input
+  Slice x = {};          // (d_model): the residual stream
+  Slice frequencies = {};
+};
+
 /// Bytes of a layer's cache.
 uint64_t kv_cache_bytes(uint32_t n_kv_heads, uint32_t n_slots, uint32_t head_dim);
 
@@ -118,6 +134,12 @@ class Operators {
   /// With `out` in f16 and room for kMatrixTokens, on devices that can_matrix(), without sinks; head_dim and slots are
   /// multiples of 16.
   Status attention_matrix(CommandList& list, const Attention& args);
+  /// Only if can_layers(); dimensions are multiples of 32, and head_dim of 16.
+  Status layers(CommandList& list, const Layers& args);
+  bool can_layers(const Layers& args) const { return layers_shape(args).has_value(); }
+  /// From one layer to the next in the exchange, and in all.
+  uint32_t layer_words(const Layers& args) const;
+  uint64_t exchange_bytes(const Layers& args) const;
   /// `pairs` has argmax_bytes(). The token goes to tokens[0], and `state` moves on by n_tokens.
   Status argmax(CommandList& list, const Slice& values, uint32_t n, uint32_t n_tokens, const Slice& pairs,
                 const Slice& tokens, const Slice& state);
@@ -130,6 +152,12 @@ class Operators {
   template <class Parameters>
   Status dispatch(CommandList& list, std::string_view shader, std::initializer_list<uint32_t> constants,
                   std::initializer_list<Slice> bindings, const Parameters& parameters, Grid grid);
+  /// Specialization constants of layers.comp.
+  struct LayersShape {
+    uint32_t size, n_subgroups, n_crews, n_groups, lanes;
+  };
+  std::optional<LayersShape> layers_shape(const Layers& args) const;
+  uint32_t layer_splits(const Layers& args) const;
   uint32_t workgroup(uint64_t wanted, uint64_t largest = 256) const;
 
   const Device* device_;

@@ -94,6 +94,20 @@ TEST_P(VulkanAccelerator, AnswersAsTheProcessorDoes) {
   }
 }
 
+TEST_P(VulkanAccelerator, WhatItRanAheadIsForgotten) {
+  Session device = session(*gpu_);
+  Session processor = session(*cpu_, {.precision = Precision::kExact, .kv_type = KvType::kF16});
+  // Greedy for long enough that several tokens are computed at once; then something else comes, or logits are asked
+  // for.
+  for (uint32_t n : {5u, 7u, 12u}) {
+    EXPECT_EQ(generate(device, some_tokens(2), {.max_tokens = n}),
+              generate(processor, some_tokens(2), {.max_tokens = n}));
+    EXPECT_EQ(device.n_tokens(), processor.n_tokens());
+    const GenerateOptions sampled = {.max_tokens = 3, .sampler = {.temperature = 0.8f, .seed = n}};
+    EXPECT_EQ(generate(device, some_tokens(1), sampled), generate(processor, some_tokens(1), sampled));
+  }
+}
+
 TEST_P(VulkanAccelerator, ScoresEveryToken) {
   Session device = session(*gpu_);
   Session processor = session(*cpu_, {.precision = Precision::kExact, .kv_type = KvType::kF16});

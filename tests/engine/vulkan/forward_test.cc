@@ -137,6 +137,29 @@ TEST_P(VulkanForward, GivesTheLogitsOfTheProcessorInAllItsWays) {
   }
 }
 
+/// On devices that count their cores.
+class VulkanWholeLayers : public VulkanForward {};
+
+TEST_P(VulkanWholeLayers, GiveTheLogitsOfTheProcessor) {
+  if (!device_->capabilities().int8() || !device_->capabilities().buffer_device_address) GTEST_SKIP();
+  for (const auto& [architecture, dtype] : {std::pair{"qwen2", DType::kQ4_0}, std::pair{"qwen3", DType::kQ8_0}}) {
+    SCOPED_TRACE(architecture);
+    load(wide_model(architecture, dtype));
+    const auto device = forward();
+    Session processor = session();
+    for (size_t n : {1u, 70u, 1u}) {
+      const std::vector<Token> tokens = some_tokens(n);
+      ASSERT_TRUE(device->append(tokens));
+      expect_alike(*device->logits(), *processor.prefill(tokens));
+    }
+    const std::vector<Token> chosen = *device->append_likeliest(4);
+    expect_alike(*device->logits(), *processor.prefill(chosen));
+    EXPECT_TRUE(device->has_whole_layers());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(OneCore, VulkanWholeLayers, ::testing::Values(Limits::kOneCore));
+
 TEST_P(VulkanForward, ForgetsAllButSinksAndWindow) {
   load(TinyModel("llama"));
   constexpr uint32_t kSinks = 4, kContext = 40;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <utility>
 
 #include "router/config.h"
@@ -215,9 +216,11 @@ class CountingTeam : public ChatTeam {
   size_t client_;
 };
 
-/// Takes a place, which `place` keeps. False: there is none.
+/// Takes a place, which `place` keeps. False: there is none. A client that has just read the end of an answer may be back
+/// before its place is free.
 bool take(std::counting_semaphore<>& places, std::shared_ptr<void>& place) {
-  if (!places.try_acquire()) return false;
+  constexpr std::chrono::milliseconds kMoment{50};
+  if (!places.try_acquire_for(kMoment)) return false;
   place = std::shared_ptr<void>(&places, [](std::counting_semaphore<>* taken) { taken->release(); });
   return true;
 }

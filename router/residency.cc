@@ -82,6 +82,7 @@ Residency::~Residency() {
   }
   for (const auto& slot : slots_)
     if (slot->loader.joinable()) slot->loader.join();
+  abandoned_.clear();
 }
 
 Result<ModelLease> Residency::acquire(SpecialistId id, const AcquireOptions& options) {
@@ -111,8 +112,7 @@ Result<ModelLease> Residency::acquire(SpecialistId id, const AcquireOptions& opt
     if (Clock::now() >= deadline) return leave(timed_out(slot.file, options));
     if (slot.load) {
       if (slot.load->is_idle) {  // begins again at full speed: what has been read stays in the page cache
-        slot.load->stop.request_stop();
-        wait(lock, options.stop, deadline);
+        abandon(slot);
         continue;
       }
       const std::shared_ptr<Load> load = slot.load;

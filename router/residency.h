@@ -145,6 +145,7 @@ class Residency {
     unsigned n_waiting = 0;
     double fraction = 0;
     bool is_done = false;
+    bool is_over = false;  // its thread leaves the slot alone from now on
     std::optional<Error> error = {};
   };
 
@@ -190,6 +191,7 @@ class Residency {
   void await(Lock& lock, const Slot& slot, Load& load, SpecialistId id, const AcquireOptions& options,
              std::chrono::steady_clock::time_point deadline);
   void stop_prefetches();
+  void abandon(Slot& slot);
 
   ModelSource source_;
   ResidencyOptions options_;
@@ -201,6 +203,7 @@ class Residency {
   std::vector<size_t> slot_of_;               // by SpecialistId
   std::vector<double> forecast_;
   std::list<Waiter> waiting_;  // for room, in the order of their turns
+  std::vector<std::pair<std::shared_ptr<Load>, std::jthread>> abandoned_;
   ResidencyCounters counters_;
   uint64_t clock_ = 0;
   uint64_t reserved_bytes_ = 0;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -23,6 +24,7 @@ struct FakeModels {
   std::chrono::milliseconds load_time{0};
   std::atomic<bool> waits_for_stop = false;      // a load ends only when it is stopped
   std::filesystem::path waits_for_stop_of = {};  // that of this file
+  std::shared_future<void> first_may_go_on = {};  // the first load gets no processor before; may be empty
 
   ModelSource source() {
     ModelSource source;
@@ -33,7 +35,8 @@ struct FakeModels {
     };
     source.load = [this](const engine::LoadOptions& options) -> Result<std::shared_ptr<const engine::Model>> {
       const bool waits = waits_for_stop || options.path == waits_for_stop_of;
-      ++n_loads;
+      const bool is_first = n_loads++ == 0;
+      if (is_first && first_may_go_on.valid()) first_may_go_on.wait();
       options.on_progress(0.25);
       while (waits && !options.stop.stop_requested()) std::this_thread::yield();
       std::this_thread::sleep_for(load_time);

@@ -331,6 +331,23 @@ TEST(ResidencyTest, APrefetchThatIsAskedForBeginsAgainAtFullSpeed) {
   EXPECT_EQ(models.n_loads, 2);
 }
 
+TEST(ResidencyTest, APrefetchThatGetsNoProcessorHoldsNobodyUp) {
+  FakeModels models;
+  std::promise<void> gets_processor;
+  models.first_may_go_on = gets_processor.get_future();
+  {
+    Residency residency(models.source(), {"/m/a", "/m/b"}, {.budget_bytes = 160});
+    ASSERT_TRUE(residency.prefetch(kB));
+    wait_for([&] { return models.n_loads == 1; });
+    EXPECT_TRUE(residency.acquire(kB)) << "another load, though the first has not even seen that it is to stop";
+    EXPECT_EQ(models.n_loads, 2);
+    EXPECT_EQ(residency.counters().n_prefetches_dropped, 1u);
+    EXPECT_EQ(residency.used_bytes(), 100u);
+    gets_processor.set_value();
+  }
+  EXPECT_EQ(models.n_alive, 0);
+}
+
 TEST(ResidencyTest, APrefetchEvictsOnlyWhatIsWorthLess) {
   FakeModels models;
   models.load_time = std::chrono::milliseconds(1);

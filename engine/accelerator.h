@@ -33,16 +33,25 @@ class DeviceModel {
 
   /// The device has let a session down, which says so in one line and goes on with the CPU; from now on all do.
   void fail(const Error& error) const {
-    if (!has_failed_.exchange(true) && warn_) warn_(fmt::format("{}: {}; the CPU goes on", name(), error.message));
+    if (!has_failed_.exchange(true)) warn(error, "goes on");
   }
   bool has_failed() const { return has_failed_; }
+
+  /// There is no room for a session, which the CPU takes; the first one says so.
+  void turn_away(const Error& error) const {
+    if (!has_turned_away_.exchange(true)) warn(error, "takes who does not fit");
+  }
 
  protected:
   explicit DeviceModel(std::function<void(const std::string&)> warn) : warn_(std::move(warn)) {}
 
  private:
+  void warn(const Error& error, std::string_view what_cpu_does) const {
+    if (warn_) warn_(fmt::format("{}: {}; the CPU {}", name(), error.message, what_cpu_does));
+  }
+
   std::function<void(const std::string&)> warn_;
-  mutable std::atomic<bool> has_failed_ = false;
+  mutable std::atomic<bool> has_failed_ = false, has_turned_away_ = false;
 };
 
 /// An open device. Thread-safe: sessions and loads take turns.

@@ -106,14 +106,15 @@ struct Session::State {
   Status open() {
     const DeviceModel* device = model->device();
     if (device != nullptr && options.adapter == nullptr && !device->has_failed()) {
-      if (options.kv() != KvType::kF16)
+      if (options.kv() != KvType::kF16 || options.precision != Precision::kFast)
         return make_error(ErrorCode::kUnsupported, "{}: expected an f16 KV cache and fast precision", device->name());
       auto made = device->create_backend(*model, {.max_length = options.context_length, .rule = rule_of(options)});
       if (made) {
         backend = *std::move(made);
         return {};
       }
-      device->fail(made.error());
+      const bool is_full = made.error().code == ErrorCode::kResourceExhausted;
+      is_full ? device->turn_away(made.error()) : device->fail(made.error());
     }
     return open_cpu();
   }

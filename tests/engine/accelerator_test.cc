@@ -144,14 +144,32 @@ TEST_F(AcceleratorTest, AStreamGoesOnWithWhatItKeeps) {
 
 TEST_F(AcceleratorTest, WhereThereIsNoRoomTheProcessorDoesIt) {
   const std::vector<Token> expected = answer(cpu);
-  behaviour.has_room = false;
-  EXPECT_EQ(answer(load()), expected);
-  EXPECT_THAT(accelerator->warnings, ElementsAre("fake: the device is full; the CPU goes on"));
+  {
+    behaviour.has_room = false;
+    const Model model = load();
+    EXPECT_EQ(answer(model), expected);
+    EXPECT_EQ(answer(model), expected);
+    EXPECT_THAT(accelerator->warnings, ElementsAre("fake: the device is full; the CPU takes who does not fit"));
+    behaviour.has_room = true;
+    EXPECT_EQ(answer(model), expected);
+    EXPECT_EQ(accelerator->warnings.size(), 2u) << "the device is asked again, and lost";
+  }
   behaviour.loads = false;
   const Model model = load();
   EXPECT_EQ(model.device(), nullptr);
   EXPECT_THAT(model.warnings().back(), HasSubstr("fake: the device is small; the CPU does it"));
   EXPECT_EQ(answer(model), expected);
+}
+
+TEST_F(AcceleratorTest, WhatItCannotDoIsRefused) {
+  const Model model = load();
+  for (const SessionOptions& options : {SessionOptions{.precision = Precision::kExact},
+                                        {.precision = Precision::kExact, .kv_type = KvType::kF16},
+                                        {.kv_type = KvType::kQ8_0}}) {
+    const auto session = Session::create(model, pool, options);
+    ASSERT_FALSE(session);
+    EXPECT_EQ(session.error().message, "fake: expected an f16 KV cache and fast precision");
+  }
 }
 
 TEST_F(AcceleratorTest, NamesAreChecked) {

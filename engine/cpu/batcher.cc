@@ -12,6 +12,10 @@ using Clock = std::chrono::steady_clock;
 /// A pass waits for those who are expected at most such a part of the time that the last one took.
 constexpr int kPatience = 4;
 
+Result<Forward> make_forward(const Model& model, ThreadPool& pool, const BatcherOptions& options, size_t max_batch) {
+  return Forward::create(model, pool, options.arithmetic, options.tuning, options.adapter, max_batch);
+}
+
 void copy(const MatrixView<const float>& from, const MatrixView<float>& to) {
   std::memcpy(to.data, from.data, to.rows * to.cols * sizeof(float));
 }
@@ -26,18 +30,21 @@ Batcher::Batcher(const Model& model, ThreadPool& pool, const BatcherOptions& opt
 }
 
 Result<std::shared_ptr<Batcher>> Batcher::create(const Model& model, ThreadPool& pool, const BatcherOptions& options) {
-  const auto forward = [&](size_t max_batch) {
-    return Forward::create(model, pool, options.arithmetic, options.tuning, options.adapter, max_batch);
-  };
-  SAIN_ASSIGN_OR_RETURN(Forward few, forward(cpu::alike_rows(model, options.arithmetic)));
-  SAIN_ASSIGN_OR_RETURN(Forward many, forward(prefill_batch(model.config(), options.tuning)));
+  SAIN_ASSIGN_OR_RETURN(Forward few, make_forward(model, pool, options, cpu::alike_rows(model, options.arithmetic)));
+  SAIN_ASSIGN_OR_RETURN(Forward many,
+                        make_forward(model, pool, options, prefill_batch(model.config(), options.tuning)));
   std::shared_ptr<Batcher> batcher(new Batcher(model, pool, options, std::move(few), std::move(many)));
-  const size_t rows = batcher->alike_rows(), d_model = model.config().d_model, n_logits = model.config().vocab_size;
-  SAIN_ASSIGN_OR_RETURN(batcher->memory_,
-                        AlignedBuffer::allocate(rows * (d_model + n_logits) * sizeof(float), "logits of passes"));
-  batcher->scored_ = {batcher->memory_.as<float>(), rows, d_model};
-  batcher->logits_ = {batcher->scored_.row(rows), rows, n_logits};
+  SAIN_RETURN_IF_ERROR(batcher->make_room_for_logits());
   return batcher;
+}
+
+Status Batcher::make_room_for_logits() {
+  const size_t rows = alike_rows(), d_model = model_->config().d_model, n_logits = model_->config().vocab_size;
+  SAIN_ASSIGN_OR_RETURN(memory_,
+                        AlignedBuffer::allocate(rows * (d_model + n_logits) * sizeof(float), "logits of passes"));
+  scored_ = {memory_.as<float>(), rows, d_model};
+  logits_ = {scored_.row(rows), rows, n_logits};
+  return {};
 }
 
 size_t Batcher::n_waiting() const {
@@ -47,6 +54,10 @@ size_t Batcher::n_waiting() const {
 
 bool Batcher::append(Seat& seat, const std::stop_token& stop) {
   if (stop.stop_requested()) return false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!std::exchange(seat.has_taken_, true)) ++n_seats_;
+  }
   if (seat.segment.tokens.size() <= alike_rows()) {
     append_together(seat);
     return true;
@@ -60,6 +71,17 @@ bool Batcher::append(Seat& seat, const std::stop_token& stop) {
     seat.had_company = false;
     return true;
   });
+}
+
+void Batcher::leave(Seat& seat) {
+  const std::lock_guard lock(mutex_);
+  if (!std::exchange(seat.has_taken_, false) || --n_seats_ > 0) return;
+  // What cannot be had anew stays as it is.
+  if (auto fresh = make_forward(*model_, *pool_, options_, few_.max_batch())) few_ = *std::move(fresh);
+  (void)make_room_for_logits();
+  const std::lock_guard lease_lock(lease_mutex_);
+  if (!leases_.empty()) return;
+  if (auto fresh = make_forward(*model_, *pool_, options_, many_.max_batch())) many_ = *std::move(fresh);
 }
 
 void Batcher::append_together(Seat& seat) {

@@ -63,11 +63,16 @@ class Batcher {
     enum class State { kWaiting, kLeading, kDone } state_ = State::kWaiting;
     std::condition_variable called_;
     uint64_t pass_ = 0;  // the number of its last one
+    bool has_taken_ = false;
   };
 
   /// Appends seat.segment to its cache. False, and nothing is appended, after a request of `stop`: at once while others
   /// are at work and the tokens are more than alike_rows(), else within a layer of these, or before a pass of few.
   bool append(Seat& seat, const std::stop_token& stop);
+
+  /// The seat takes no more. With the last one all memory that passes have touched goes back, as the session's own
+  /// does.
+  void leave(Seat& seat);
 
   /// Calls f(forward, turn) when nobody else uses the Forward for many tokens. False, and it is not called, after a
   /// request of `stop`.
@@ -88,6 +93,7 @@ class Batcher {
   };
 
   Batcher(const Model& model, ThreadPool& pool, const BatcherOptions& options, Forward few, Forward many);
+  Status make_room_for_logits();
   void append_together(Seat& seat);
   void gather(std::unique_lock<std::mutex>& lock);
   void take();
@@ -109,6 +115,7 @@ class Batcher {
   std::vector<Seat*> waiting_;  // in the order in which they came
   std::vector<Seat*> taken_;    // the current pass's, and its segments
   std::vector<Segment> segments_;
+  size_t n_seats_ = 0;    // that have taken something, and not left
   size_t n_waiting_ = 0;  // tokens
   size_t n_missing_ = 0;  // seats of the last pass that have not come back
   uint64_t n_passes_ = 0;

@@ -25,7 +25,9 @@ Result<std::unique_ptr<CpuBackend>> CpuBackend::create(const Model& model, Threa
 
 /// Takes a seat where the passes are that the options say.
 Status CpuBackend::join() {
-  SAIN_ASSIGN_OR_RETURN(batcher_, model_->batchers().get(*model_, *pool_, options_.passes));
+  SAIN_ASSIGN_OR_RETURN(std::shared_ptr<Batcher> batcher, model_->batchers().get(*model_, *pool_, options_.passes));
+  leave();
+  batcher_ = std::move(batcher);
   seat_ = std::make_unique<Batcher::Seat>();
   return {};
 }

@@ -26,6 +26,7 @@ class CpuBackend : public Backend {
   /// Takes all its memory here. Errors: kResourceExhausted.
   static Result<std::unique_ptr<CpuBackend>> create(const Model& model, ThreadPool& pool,
                                                     const CpuBackendOptions& options);
+  ~CpuBackend() override { leave(); }
 
   size_t max_batch() const override { return batcher_->max_batch(); }
   size_t max_scored_batch() const override { return batcher_->max_batch(); }
@@ -51,6 +52,9 @@ class CpuBackend : public Backend {
   CpuBackend(const Model& model, ThreadPool& pool, const CpuBackendOptions& options, KvCache cache)
       : model_(&model), pool_(&pool), options_(options), cache_(std::move(cache)), centers_(model) {}
   Status join();
+  void leave() {
+    if (batcher_ != nullptr) batcher_->leave(*seat_);
+  }
 
   const Model* model_;
   ThreadPool* pool_;

@@ -216,8 +216,8 @@ class CountingTeam : public ChatTeam {
   size_t client_;
 };
 
-/// Takes a place, which `place` keeps. False: there is none. A client that has just read the end of an answer may be back
-/// before its place is free.
+/// Takes a place, which `place` keeps. False: there is none. A client that has just read the end of an answer may be
+/// back before its place is free.
 bool take(std::counting_semaphore<>& places, std::shared_ptr<void>& place) {
   constexpr std::chrono::milliseconds kMoment{50};
   if (!places.try_acquire_for(kMoment)) return false;

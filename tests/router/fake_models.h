@@ -22,8 +22,8 @@ struct FakeModels {
   ModelCost cost = {.weights_bytes = 100, .kv_bytes = 10};
   std::map<std::filesystem::path, ModelCost> cost_of = {};  // in place of `cost`
   std::chrono::milliseconds load_time{0};
-  std::atomic<bool> waits_for_stop = false;      // a load ends only when it is stopped
-  std::filesystem::path waits_for_stop_of = {};  // that of this file
+  std::atomic<bool> waits_for_stop = false;       // a load ends only when it is stopped
+  std::filesystem::path waits_for_stop_of = {};   // that of this file
   std::shared_future<void> first_may_go_on = {};  // the first load gets no processor before; may be empty
 
   ModelSource source() {

@@ -1,4 +1,4 @@
-// What C++ code gives back to the heap is overwritten: what was said in a conversation that is forgotten cannot be
+// The heap of the program. What C++ code gives back to the heap is overwritten: what was said in a conversation that is forgotten cannot be
 // found in the program's memory, nor in a dump of it. Linked into the program alone; whoever embeds the library decides
 // for themselves. Large buffers (KV caches) are mapped, and the kernel clears them.
 #include <malloc.h>
@@ -15,6 +15,12 @@
 #endif
 #endif
 #ifndef SAIN_SANITIZED
+
+namespace {
+/// Blocks as large as this are mapped, and go back to the system when they are freed. Left alone glibc raises the
+/// threshold with each that is freed, and keeps the next one of its size: some MB after a load that packs weights.
+[[maybe_unused]] const int threshold_is_fixed = mallopt(M_MMAP_THRESHOLD, 128 << 10);
+}  // namespace
 
 void* operator new(std::size_t n) {
   for (;;) {

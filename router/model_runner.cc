@@ -256,8 +256,11 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   if (!session) {
     SAIN_ASSIGN_OR_RETURN(session, this->session(member, model));
   }
-  SAIN_RETURN_IF_ERROR(keep_beginning(*session, registered, now, prompt, stop));
-  const uint64_t n_known = session->resume(prompt);
+  uint64_t n_known = 0;
+  if (is_own_stream || !asked.answer.reads_anew) {
+    SAIN_RETURN_IF_ERROR(keep_beginning(*session, registered, now, prompt, stop));
+    n_known = session->resume(prompt);
+  }
   events(HandoffEvent{id, context.turns().size() - window.n_dropped_turns, prompt.size(), n_known,
                       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count()});
   TokenReporter reporter(model.tokenizer(), asked.answer, sink);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "engine/cache_dir.h"
 #include "formats/utf8.h"
 #include "router/privacy/audit_log.h"
 
@@ -128,6 +129,10 @@ std::string_view to_string(AnswerState state) {
 
 std::string_view to_string(Feedback feedback) {
   return feedback == Feedback::kUp ? "up" : "down";
+}
+
+std::filesystem::path conversations_file() {
+  return engine::data_dir() / "conversations.db";
 }
 
 Result<std::unique_ptr<ConversationStore>> ConversationStore::open(const std::filesystem::path& file) {

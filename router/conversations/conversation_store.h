@@ -17,6 +17,9 @@
 
 namespace sain::router {
 
+/// Of this user, unless they name another one.
+std::filesystem::path conversations_file();
+
 inline constexpr int64_t kConversationsVersion = 1;  // of the schema; README.md lists them
 
 struct ConversationInfo {

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "router/conversations/conversation_store.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_gguf.h"
 #include "tools/doctor/file_checks.h"
@@ -36,6 +37,7 @@ class DoctorCommand : public ::testing::Test {
   ProcessResult doctor(std::vector<std::string> arguments = {}) const {
     arguments.insert(arguments.begin(), {"doctor", "--config", (folder_ / "sain.toml").string()});
     return run_sain(arguments, {.environment = {{"SAIN_CACHE", cache().string()},
+                                                {"SAIN_DATA", (folder_ / "data").string()},
                                                 {"XDG_RUNTIME_DIR", (folder_ / "runtime").string()}}});
   }
 
@@ -51,6 +53,8 @@ class DoctorCommand : public ::testing::Test {
     return by_name;
   }
 
+  json check_conversations() const { return checks()["conversations"]; }
+
   testing::TemporaryFolder folder_;
 };
 
@@ -61,7 +65,8 @@ TEST_F(DoctorCommand, AHealthyMachineHasALineForEachCheck) {
               AllOf(HasSubstr("ok    configuration: "), HasSubstr("Ada and 0 specialists"),
                     HasSubstr("ok    model of the assistant: "), HasSubstr("tiny.gguf"), HasSubstr("processor: "),
                     HasSubstr("memory: "), HasSubstr("limits: "), HasSubstr("energy: "), HasSubstr("disk: "),
-                    HasSubstr("ok    cache: "), HasSubstr("ok    status: "), Not(HasSubstr("fail "))));
+                    HasSubstr("ok    cache: "), HasSubstr("ok    conversations: "), HasSubstr("ok    status: "),
+                    Not(HasSubstr("fail "))));
   EXPECT_THAT(result.out, HasSubstr("not in the cache: smollm2-135m-instruct"));
   EXPECT_TRUE(fs::is_directory(folder_ / "runtime/sain"));
 }
@@ -137,6 +142,22 @@ TEST_F(DoctorCommand, FindsAndRemovesFilesOfNoUse) {
   EXPECT_EQ(checks()["cache"]["verdict"], "ok");
   EXPECT_TRUE(fs::exists(cache() / "history"));
   EXPECT_TRUE(fs::exists(cache() / ".sain-new"));
+}
+
+TEST_F(DoctorCommand, ConversationsThatCannotBeReadAreAFailure) {
+  EXPECT_EQ(check_conversations()["finding"], "none are kept");
+  EXPECT_FALSE(fs::exists(folder_ / "data"));
+  fs::create_directories(folder_ / "data");
+  {
+    auto store = router::ConversationStore::open(folder_ / "data/conversations.db");
+    ASSERT_TRUE(store) << store.error().message;
+    ASSERT_TRUE((*store)->create("Bread"));
+  }
+  EXPECT_THAT(check_conversations()["finding"].get<std::string>(), HasSubstr("conversations.db is whole"));
+  folder_.write("data/conversations.db", "something else, of which SQLite says that it is not a database of its own");
+  const json damaged = check_conversations();
+  EXPECT_EQ(damaged["verdict"], "fail");
+  EXPECT_THAT(damaged["finding"].get<std::string>(), HasSubstr("conversations.db"));
 }
 
 TEST_F(DoctorCommand, AStatusFolderThatOthersMayWriteToIsAWarning) {

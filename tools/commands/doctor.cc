@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "router/catalog.h"
+#include "router/conversations/conversation_store.h"
 #include "router/monitoring/status_server.h"
 #include "router/protocol/message.h"
 #include "tools/commands/commands.h"
@@ -52,6 +53,7 @@ Result<std::vector<Check>> run_checks(const Options& options) {
   SAIN_ASSIGN_OR_RETURN(const std::vector<Check> models, options.verify ? compare_models() : check_catalogue());
   checks.insert(checks.end(), models.begin(), models.end());
   checks.push_back(check_cache(router::cache_dir(), options.care));
+  checks.push_back(check_conversations(router::conversations_file()));
   checks.push_back(check_status_folder(router::status_folder()));
   return checks;
 }
@@ -85,7 +87,7 @@ Result<int> examine(const Options& options) {
 }  // namespace
 
 void add_doctor_command(CLI::App& app, int& exit_code) {
-  CLI::App* command = app.add_subcommand("doctor", "Check this machine, the configuration, the models and the cache");
+  CLI::App* command = app.add_subcommand("doctor", "Check this machine, the configuration, the models, the cache and the conversations");
   const auto options = std::make_shared<Options>();
   command
       ->add_option("--config", options->config,

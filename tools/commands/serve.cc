@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/cache_dir.h"
+#include "router/conversations/conversation_store.h"
 #include "router/http/api.h"
 #include "router/http/conversations.h"
 #include "router/http/http_server.h"
@@ -30,7 +30,7 @@ struct Options {
   unsigned max_running = 64;
   router::RateLimits limits;
   unsigned grace_s = 10;
-  std::string conversations = (engine::data_dir() / "conversations.db").string();
+  std::string conversations = router::conversations_file().string();
 };
 
 constexpr const char* kNoFile = "none";

@@ -15,6 +15,7 @@
 #include "engine/prefix_file.h"
 #include "engine/tuning_file.h"
 #include "formats/gguf.h"
+#include "router/conversations/conversation_store.h"
 #include "router/monitoring/status_server.h"
 #include "router/route_head.h"
 #include "router/routed_chat.h"
@@ -172,6 +173,16 @@ Result<std::vector<Check>> verify_catalogue(const VerifyListener& on_progress, s
   std::vector<Check> checks = check_each(compare, "SHA-256 as expected");
   if (stop.stop_requested()) return make_error(ErrorCode::kCancelled, "comparing the models was stopped");
   return checks;
+}
+
+Check check_conversations(const fs::path& file) {
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) return {"conversations", Verdict::kOk, "none are kept"};
+  auto store = router::ConversationStore::open(file);
+  const Status whole = store ? (*store)->check() : Status(store.error());
+  if (whole) return {"conversations", Verdict::kOk, fmt::format("{} is whole", file.string())};
+  return {"conversations", Verdict::kFail, whole.error().message,
+          "move it away, with what has its name and -wal or -shm after it: a new one is made"};
 }
 
 Check check_status_folder(const fs::path& folder) {

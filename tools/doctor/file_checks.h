@@ -29,6 +29,9 @@ std::vector<Check> check_catalogue();
 using VerifyListener = std::function<void(const router::CatalogEntry& entry, uint64_t n_bytes_done)>;
 Result<std::vector<Check>> verify_catalogue(const VerifyListener& on_progress, std::stop_token stop);
 
+/// Whether the conversations of the server's page can be read, all of them.
+Check check_conversations(const std::filesystem::path& file);
+
 /// Whether programs can say how they are; see router/monitoring/status_server.h.
 Check check_status_folder(const std::filesystem::path& folder);
 

@@ -21,8 +21,8 @@ struct Gpu {
   std::mutex mutex;
 };
 
-/// While its owner takes the likeliest token each time, it runs ahead: several tokens a submission, which are there
-/// when they are asked for and forgotten when something else is.
+/// While its owner takes the likeliest token each time, it runs ahead: several tokens a submission, and a submission
+/// while another is at work. They are there when they are asked for, and forgotten when something else is.
 class VulkanBackend : public Backend {
  public:
   VulkanBackend(std::shared_ptr<Gpu> gpu, std::unique_ptr<Forward> forward)
@@ -50,7 +50,7 @@ class VulkanBackend : public Backend {
 
   Result<MatrixView<float>> logits(size_t, size_t) override {
     const std::lock_guard lock(gpu_->mutex);
-    if (n_followed_ < ahead_.size()) {  // the device's are of a later token
+    if (n_ahead() > 0) {  // the device's are of a later token
       const formats::Token newest = ahead_[n_followed_ - 1];
       --n_followed_;
       forget_ahead();
@@ -64,9 +64,10 @@ class VulkanBackend : public Backend {
   std::optional<formats::Token> likeliest() const override {
     return n_followed_ < ahead_.size() ? ahead_[n_followed_] : forward_->likeliest();
   }
-  uint64_t length() const override { return forward_->length() - (ahead_.size() - n_followed_); }
+  uint64_t length() const override { return forward_->length() - n_ahead(); }
   bool truncate(uint64_t n_positions) override {
     if (n_positions >= length()) return true;
+    forward_->abandon();
     if (!forward_->truncate(n_positions)) return false;
     ahead_.clear();
     n_followed_ = 0;
@@ -76,22 +77,38 @@ class VulkanBackend : public Backend {
   size_t bytes() const override { return forward_->bytes(); }
 
  private:
-  static constexpr uint32_t kMostAhead = 8;
+  static constexpr uint32_t kMostAhead = 8;  // of a submission
 
   /// Appends the likeliest token.
   Status follow() {
-    if (n_followed_ == ahead_.size()) {
-      const std::lock_guard lock(gpu_->mutex);
-      const uint32_t n = static_cast<uint32_t>(std::min<uint64_t>(stride_, forward_->room()));
-      SAIN_ASSIGN_OR_RETURN(ahead_, forward_->append_likeliest(std::max(n, 1u)));
-      n_followed_ = 0;
-      stride_ = std::min(2 * stride_, kMostAhead);
-    }
+    if (n_followed_ == ahead_.size()) SAIN_RETURN_IF_ERROR(go_ahead());
     ++n_followed_;
     return {};
   }
 
+  /// Takes the tokens of the oldest submission, once the device has the next one.
+  Status go_ahead() {
+    {
+      const std::lock_guard lock(gpu_->mutex);
+      const size_t n_submissions = stride_ == 1 ? 1 : Forward::kMostStarted;  // nobody may want a second token
+      while (forward_->n_started() == 0 || (forward_->n_started() < n_submissions && forward_->room() > 0)) {
+        const auto n = static_cast<uint32_t>(std::min<uint64_t>(stride_, forward_->room()));
+        SAIN_RETURN_IF_ERROR(forward_->start_likeliest(std::max(n, 1u)));
+        stride_ = std::min(2 * stride_, kMostAhead);
+      }
+    }
+    SAIN_RETURN_IF_ERROR(forward_->wait());  // others may use the device meanwhile
+    const std::lock_guard lock(gpu_->mutex);
+    SAIN_ASSIGN_OR_RETURN(ahead_, forward_->finish_likeliest());
+    n_followed_ = 0;
+    return {};
+  }
+
+  /// Tokens that the device has appended, or is about to, and nobody has asked for.
+  uint64_t n_ahead() const { return ahead_.size() - n_followed_ + forward_->n_under_way(); }
+
   void forget_ahead() {
+    forward_->abandon();
     const bool can_forget = forward_->truncate(length());
     SAIN_CHECK(can_forget);  // rings have room for a batch more than a window
     ahead_.clear();

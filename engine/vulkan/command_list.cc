@@ -136,6 +136,11 @@ Status CommandList::finish() {
 }
 
 Status CommandList::run(uint32_t n) {
+  SAIN_RETURN_IF_ERROR(start(n));
+  return wait();
+}
+
+Status CommandList::start(uint32_t n) {
   const DeviceApi& api = device_->api();
   const VkFence fence = fence_.get();
   SAIN_RETURN_IF_ERROR(device_->check(api.ResetFences(device_->handle(), 1, &fence), "vkResetFences"));
@@ -143,9 +148,14 @@ Status CommandList::run(uint32_t n) {
   const std::vector<VkCommandBuffer> runs(n, commands_);
   info.commandBufferCount = n;
   info.pCommandBuffers = runs.data();
-  SAIN_RETURN_IF_ERROR(device_->check(api.QueueSubmit(device_->queue(), 1, &info, fence), "vkQueueSubmit"));
+  return device_->check(api.QueueSubmit(device_->queue(), 1, &info, fence), "vkQueueSubmit");
+}
+
+Status CommandList::wait() {
+  const VkFence fence = fence_.get();
   // For ever: a driver that loses its device says so itself, and what the device still uses must not be freed.
-  return device_->check(api.WaitForFences(device_->handle(), 1, &fence, VK_TRUE, UINT64_MAX), "vkWaitForFences");
+  return device_->check(device_->api().WaitForFences(device_->handle(), 1, &fence, VK_TRUE, UINT64_MAX),
+                        "vkWaitForFences");
 }
 
 Status CommandList::start_timing() {

@@ -56,6 +56,11 @@ class CommandList {
   /// lost.
   Status run(uint32_t n = 1);
 
+  /// The same in two steps, between which the device is at work; it outlives them, and is not started again before
+  /// wait(), whose calls after the first return at once.
+  Status start(uint32_t n);
+  Status wait();
+
   /// Has the time of each dispatch taken that is recorded and mark()ed from here on, kMostTimes at most; slower.
   Status start_timing();
   /// Gives the last dispatch its name.

@@ -93,6 +93,9 @@ Status Forward::allocate() {
   SAIN_ASSIGN_OR_RETURN(tokens_in_, to_device_.allocate(tokens_.bytes));
   SAIN_ASSIGN_OR_RETURN(state_in_, to_device_.allocate(state_.bytes));
   SAIN_ASSIGN_OR_RETURN(state_out_, to_host_.allocate(state_.bytes));
+  for (Decode& decode : decodes_) {
+    SAIN_ASSIGN_OR_RETURN(decode.state_out, to_host_.allocate(state_.bytes));
+  }
   SAIN_ASSIGN_OR_RETURN(logits_out_, to_host_.allocate(logits_.bytes));
   SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
   for (const Slice& cache : caches_) list.clear(cache);  // so that weights of 0 make 0 of whatever is there
@@ -126,6 +129,7 @@ Status Forward::check_room(uint64_t n) const {
 }
 
 Status Forward::append(std::span<const formats::Token> tokens) {
+  abandon();
   SAIN_RETURN_IF_ERROR(check_room(tokens.size()));
   for (formats::Token token : tokens) {
     if (token < 0 || static_cast<uint32_t>(token) >= model_->config().vocab_size) {
@@ -141,10 +145,12 @@ Status Forward::append(std::span<const formats::Token> tokens) {
     std::memcpy(tokens_in_.mapped, batch.data(), batch.size_bytes());
     std::memcpy(state_in_.mapped, &state, sizeof state);
     SAIN_RETURN_IF_ERROR(list->run());
-    if (chosen().stalled != 0) {
+    look(state_out_);
+    if (chosen_.stalled != 0) {
       SAIN_RETURN_IF_ERROR(leave_whole_layers());
       SAIN_ASSIGN_OR_RETURN(list, list_of(static_cast<uint32_t>(batch.size())));
       SAIN_RETURN_IF_ERROR(list->run());
+      look(state_out_);
     }
     advance(batch.size());
   }
@@ -152,37 +158,67 @@ Status Forward::append(std::span<const formats::Token> tokens) {
 }
 
 Result<std::vector<formats::Token>> Forward::append_likeliest(uint32_t n) {
-  SAIN_CHECK(n <= shaders::kHistory && length_ > 0);
+  SAIN_CHECK(started_.empty());
+  SAIN_RETURN_IF_ERROR(start_likeliest(n));
+  return finish_likeliest();
+}
+
+Status Forward::start_likeliest(uint32_t n) {
+  SAIN_CHECK(n > 0 && n <= shaders::kHistory && length_ > 0 && started_.size() < kMostStarted);
   SAIN_RETURN_IF_ERROR(check_room(n));
-  if (n == 0) return std::vector<formats::Token>();
+  const size_t decode = started_.empty() ? 0 : (started_.back().decode + 1) % kMostStarted;
+  SAIN_RETURN_IF_ERROR(decodes_[decode].list->start(n));
+  started_.push_back({decode, n});
+  advance(n);
+  return {};
+}
+
+Status Forward::wait() {
+  return decodes_[started_.front().decode].list->wait();
+}
+
+Result<std::vector<formats::Token>> Forward::finish_likeliest() {
+  SAIN_RETURN_IF_ERROR(wait());
+  const Started done = started_.front();
+  started_.pop_front();
   // What a pass appends has been chosen by the one before.
   std::vector<formats::Token> tokens = {likeliest()};
-  const uint32_t first = chosen().n_chosen;
-  SAIN_RETURN_IF_ERROR(decode_list_->run(n));
-  const DecodeState state = chosen();
-  if (state.stalled != 0) {
+  const uint32_t first = chosen_.n_chosen;
+  look(decodes_[done.decode].state_out);
+  if (chosen_.stalled != 0) {
+    abandon();
+    length_ -= done.n;
     SAIN_RETURN_IF_ERROR(leave_whole_layers());
     SAIN_RETURN_IF_ERROR(append(tokens));
-    SAIN_ASSIGN_OR_RETURN(const std::vector<formats::Token> others, append_likeliest(n - 1));
+    if (done.n == 1) return tokens;
+    SAIN_ASSIGN_OR_RETURN(const std::vector<formats::Token> others, append_likeliest(done.n - 1));
     tokens.insert(tokens.end(), others.begin(), others.end());
     return tokens;
   }
-  advance(n);
-  for (uint32_t i = 0; i + 1 < n; ++i) {
-    tokens.push_back(static_cast<formats::Token>(state.history[(first + i) % shaders::kHistory]));
+  for (uint32_t i = 0; i + 1 < done.n; ++i) {
+    tokens.push_back(static_cast<formats::Token>(chosen_.history[(first + i) % shaders::kHistory]));
   }
   return tokens;
 }
 
-DecodeState Forward::chosen() const {
-  DecodeState state = {};
-  std::memcpy(&state, state_out_.mapped, sizeof state);
-  return state;
+uint64_t Forward::n_under_way() const {
+  uint64_t n = 0;
+  for (const Started& started : started_) n += started.n;
+  return n;
+}
+
+void Forward::abandon() {
+  length_ -= n_under_way();
+  for (const Started& started : started_) (void)decodes_[started.decode].list->wait();  // a lost device does nothing
+  started_.clear();
+}
+
+void Forward::look(const Slice& state_out) {
+  std::memcpy(&chosen_, state_out.mapped, sizeof chosen_);
 }
 
 formats::Token Forward::likeliest() const {
-  const DecodeState state = chosen();
-  return static_cast<formats::Token>(state.history[(state.n_chosen - 1) % shaders::kHistory]);
+  return static_cast<formats::Token>(chosen_.history[(chosen_.n_chosen - 1) % shaders::kHistory]);
 }
 
 void Forward::advance(uint64_t n) {
@@ -202,6 +238,7 @@ bool Forward::truncate(uint64_t n_positions) {
 }
 
 Result<std::span<const float>> Forward::logits() {
+  SAIN_CHECK(started_.empty());
   if (!logits_list_) {
     SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
     list.copy(logits_, logits_out_);
@@ -227,16 +264,18 @@ Result<CommandList> Forward::record_append(uint32_t n_tokens) {
   list.copy(tokens_in_.part(0, n_tokens * sizeof(uint32_t)), tokens_);
   list.copy(state_in_, state_);
   list.barrier();
-  SAIN_RETURN_IF_ERROR(record_pass(list, n_tokens));
+  SAIN_RETURN_IF_ERROR(record_pass(list, n_tokens, state_out_));
   SAIN_RETURN_IF_ERROR(list.finish());
   return list;
 }
 
 Status Forward::record_decode() {
-  SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
-  SAIN_RETURN_IF_ERROR(record_pass(list, 1));
-  SAIN_RETURN_IF_ERROR(list.finish());
-  decode_list_ = std::make_unique<CommandList>(std::move(list));
+  for (Decode& decode : decodes_) {
+    SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
+    SAIN_RETURN_IF_ERROR(record_pass(list, 1, decode.state_out));
+    SAIN_RETURN_IF_ERROR(list.finish());
+    decode.list = std::make_unique<CommandList>(std::move(list));
+  }
   return {};
 }
 
@@ -244,14 +283,14 @@ Result<std::vector<TimedDispatch>> Forward::time_pass(uint32_t n_tokens) {
   SAIN_CHECK(n_tokens >= 1 && n_tokens <= batch_);
   SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
   SAIN_RETURN_IF_ERROR(list.start_timing());
-  SAIN_RETURN_IF_ERROR(record_pass(list, n_tokens));
+  SAIN_RETURN_IF_ERROR(record_pass(list, n_tokens, state_out_));
   SAIN_RETURN_IF_ERROR(list.finish());
   SAIN_RETURN_IF_ERROR(list.run());
   return list.times();
 }
 
-/// From tokens_ and state_ to logits_, the next token, and the state after it.
-Status Forward::record_pass(CommandList& list, uint32_t n_tokens) {
+/// From tokens_ and state_ to logits_, the next token, and the state after it, of which the host gets a copy.
+Status Forward::record_pass(CommandList& list, uint32_t n_tokens, const Slice& state_out) {
   const ModelConfig& config = model_->config();
   const bool is_whole = n_tokens == 1 && is_whole_;
   if (is_whole) list.clear(exchange_, shaders::kMissing);
@@ -270,7 +309,7 @@ Status Forward::record_pass(CommandList& list, uint32_t n_tokens) {
   list.barrier();
   SAIN_RETURN_IF_ERROR(operators_.argmax(list, logits_, config.vocab_size, n_tokens, pairs_, tokens_, state_));
   list.barrier();
-  list.copy(state_, state_out_);
+  list.copy(state_, state_out);
   return {};
 }
 

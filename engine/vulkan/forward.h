@@ -1,7 +1,9 @@
 // The transformer's forward pass on a Vulkan device: all of it, from token ids to the likeliest next token.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <span>
@@ -36,15 +38,30 @@ class Forward {
   static Result<std::unique_ptr<Forward>> create(Device& device, Pipelines& pipelines, const DeviceWeights& weights,
                                                  const Model& model, const ForwardOptions& options);
 
-  /// Appends `tokens`, at least one. Errors: kResourceExhausted (beyond max_length, where there is no window),
-  /// kInvalidArgument (an id outside the vocabulary), what Vulkan says.
+  ~Forward() { abandon(); }
+
+  /// Appends `tokens`, at least one. What is under way is abandoned. Errors: kResourceExhausted (beyond max_length,
+  /// where there is no window), kInvalidArgument (an id outside the vocabulary), what Vulkan says.
   Status append(std::span<const formats::Token> tokens);
 
   /// Appends the likeliest token after what has been appended so far, n times, and returns these tokens; at most
   /// shaders::kHistory. Errors as append().
   Result<std::vector<formats::Token>> append_likeliest(uint32_t n);
 
-  /// Of the last token: (vocab_size), until the next append.
+  /// The same in two steps, of which any call takes the next one: at most kMostStarted are under way at once, so that
+  /// the device need not wait for the host. length() counts their tokens from the start on.
+  static constexpr size_t kMostStarted = 2;
+  Status start_likeliest(uint32_t n);
+  Result<std::vector<formats::Token>> finish_likeliest();
+  /// Waits for the first that is under way, which finish_likeliest() then does not; beside others who use the device.
+  Status wait();
+  size_t n_started() const { return started_.size(); }
+  /// Tokens that are under way.
+  uint64_t n_under_way() const;
+  /// Waits for all that is under way, and forgets it.
+  void abandon();
+
+  /// Of the last token: (vocab_size), until the next append; nothing is under way.
   Result<std::span<const float>> logits();
 
   /// The token of the greatest of them, the lowest id of equals.
@@ -67,7 +84,10 @@ class Forward {
   /// for others in vain.
   bool has_whole_layers() const { return is_whole_; }
   /// Forgets the conversation.
-  void reset() { length_ = reached_ = 0; }
+  void reset() {
+    abandon();
+    length_ = reached_ = 0;
+  }
 
  private:
   Forward(Device& device, Pipelines& pipelines, const DeviceWeights& weights, const Model& model,
@@ -75,11 +95,11 @@ class Forward {
   Status allocate();
   Status check_room(uint64_t n) const;
   void advance(uint64_t n);
-  shaders::DecodeState chosen() const;  // as the last pass has left it
+  void look(const Slice& state_out);
   Result<CommandList*> list_of(uint32_t n_tokens);
   Result<CommandList> record_append(uint32_t n_tokens);
   Status record_decode();
-  Status record_pass(CommandList& list, uint32_t n_tokens);
+  Status record_pass(CommandList& list, uint32_t n_tokens, const Slice& state_out);
   Status record_layers(CommandList& list, uint32_t n_tokens);
   Status record_output(CommandList& list, uint32_t n_tokens);
   Attention attention_of(uint32_t layer, uint32_t n_tokens) const;
@@ -136,7 +156,19 @@ class Forward {
   Slice tokens_in_, state_in_;                    // mapped
   Slice state_out_, logits_out_;                  // mapped
   std::map<uint32_t, CommandList> append_lists_;  // by tokens
-  std::unique_ptr<CommandList> decode_list_, logits_list_;
+  std::unique_ptr<CommandList> logits_list_;
+
+  struct Decode {
+    std::unique_ptr<CommandList> list;
+    Slice state_out;  // mapped
+  };
+  struct Started {
+    size_t decode;  // which one
+    uint32_t n;     // tokens
+  };
+  std::array<Decode, kMostStarted> decodes_;
+  std::deque<Started> started_;
+  shaders::DecodeState chosen_ = {};  // as the last pass that is over has left it
 };
 
 }  // namespace sain::engine::vulkan

@@ -174,6 +174,29 @@ TEST_P(VulkanForward, ForgetsAllButSinksAndWindow) {
   expect_alike(*device->logits(), *processor.prefill(chosen));
 }
 
+TEST_P(VulkanForward, GoesAheadOfWhoeverAsks) {
+  load(TinyModel("llama"));
+  const auto device = forward(), plain = forward();
+  const std::vector<Token> prompt = some_tokens(5);
+  ASSERT_TRUE(device->append(prompt) && plain->append(prompt));
+  const std::vector<Token> expected = *plain->append_likeliest(12);
+  std::vector<Token> tokens;
+  for (uint32_t n : {1u, 4u}) ASSERT_TRUE(device->start_likeliest(n));
+  EXPECT_EQ(device->length(), 10u);
+  for (uint32_t n : {3u, 4u}) {
+    const std::vector<Token> next = *device->finish_likeliest();
+    tokens.insert(tokens.end(), next.begin(), next.end());
+    ASSERT_TRUE(device->start_likeliest(n));
+  }
+  EXPECT_EQ(device->n_under_way(), 7u);
+  device->abandon();
+  EXPECT_EQ(device->length(), 10u);
+  EXPECT_EQ(tokens, std::vector<Token>(expected.begin(), expected.begin() + 5));
+  ASSERT_TRUE(device->append({&expected[5], 1}));
+  const std::vector<Token> rest = *device->append_likeliest(6);
+  EXPECT_EQ(rest, std::vector<Token>(expected.begin() + 6, expected.end()));
+}
+
 TEST_P(VulkanForward, RefusesWhatDoesNotFit) {
   load(TinyModel("llama"));
   const auto device = forward({.max_length = 10});

@@ -46,10 +46,10 @@ std::string short_hash(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-PrefixKey PrefixKey::of(const ModelIdentity& model, bool is_exact, const KvLayout& layout, std::string_view adapter) {
+PrefixKey PrefixKey::of(const ModelIdentity& model, bool is_exact, const KvLayout& layout, std::string_view variant) {
   const std::string text =
       fmt::format("{} {} {} {} {} {}{}{}", model.fingerprint, model.bytes, model.modified, is_exact,
-                  static_cast<int>(layout.type), layout.layers.size(), adapter.empty() ? "" : " ", adapter);
+                  static_cast<int>(layout.type), layout.layers.size(), variant.empty() ? "" : " ", variant);
   return {short_hash(std::as_bytes(std::span(text))), layout.of_prefix()};
 }
 

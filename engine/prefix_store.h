@@ -23,8 +23,8 @@ struct PrefixKey {
   std::string id;   // hexadecimal digits
   KvLayout layout;  // see KvLayout::of_prefix
 
-  /// `adapter`: an Adapter::id(), or empty without one.
-  static PrefixKey of(const ModelIdentity& model, bool is_exact, const KvLayout& layout, std::string_view adapter = {});
+  /// `variant`: an Adapter::id(), and whatever else makes other bits of the same tokens; empty: nothing.
+  static PrefixKey of(const ModelIdentity& model, bool is_exact, const KvLayout& layout, std::string_view variant = {});
 };
 
 struct PrefixStoreOptions {

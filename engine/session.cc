@@ -19,6 +19,7 @@ using formats::StreamDecoder;
 using cpu::CpuBackend;
 
 constexpr uint32_t kDefaultContext = 4096;
+constexpr uint32_t kBlock = SessionOptions::kBlock;
 
 bool is_cancelled(const Status& status) {
   return !status && status.error().code == ErrorCode::kCancelled;
@@ -86,6 +87,7 @@ struct Session::State {
   CpuBackend* cpu = nullptr;  // `backend`, where it is one
   std::vector<Token> history = {};
   uint64_t n_tokens = 0;          // of the conversation: those in the cache, and one more where `is_pending`
+  uint64_t n_in_blocks = 0;       // of them, the first ones, read in blocks
   bool is_pending = false;        // the newest token has been generated, and no pass has taken it yet
   std::vector<Token> batch = {};  // of the next pass: scratch
 
@@ -124,8 +126,10 @@ struct Session::State {
     cpu = made.get();
     backend = std::move(made);
     if (shares_prefixes()) {
+      std::string variant = options.adapter != nullptr ? options.adapter->id() : "";
+      if (options.is_repeatable) variant += " in blocks";
       prefix_key = PrefixKey::of(ModelIdentity::of(model->file()), options.precision == Precision::kExact,
-                                 *backend->layout(), options.adapter != nullptr ? options.adapter->id() : "");
+                                 *backend->layout(), variant);
     }
     return {};
   }
@@ -156,7 +160,7 @@ struct Session::State {
   /// Forgets all, and takes over the history of what the cache holds now.
   void restart(std::span<const Token> tokens) {
     history.clear();
-    n_tokens = 0;
+    n_tokens = n_in_blocks = 0;
     beginning = kNoTokens;
     is_pending = false;
     record(tokens);
@@ -197,13 +201,17 @@ struct Session::State {
   Status for_batches(std::span<const Token> tokens, size_t max_batch, size_t n_scored, const std::stop_token& stop,
                      F&& after_batch) {
     for (size_t first = 0; first < tokens.size();) {
-      const size_t row = is_pending ? 1 : 0, count = std::min(max_batch - row, tokens.size() - first);
+      const size_t row = is_pending ? 1 : 0;
+      size_t count = std::min(max_batch - row, tokens.size() - first);
+      if (options.is_repeatable) count = std::min<size_t>(count, kBlock - n_tokens % kBlock);
+      const bool is_block = n_in_blocks == n_tokens && n_tokens % kBlock == 0;
       const std::span<const Token> next = tokens.subspan(first, count);
       batch.assign(history.end() - static_cast<ptrdiff_t>(row), history.end());
       batch.insert(batch.end(), next.begin(), next.end());
       SAIN_RETURN_IF_ERROR(run(first + count == tokens.size() ? n_scored : 0, stop));
       is_pending = false;
       record(next);
+      if (is_block) n_in_blocks = n_tokens;
       if (count > 0) {
         SAIN_RETURN_IF_ERROR(after_batch(first, count, row));
       }
@@ -274,6 +282,7 @@ struct Session::State {
   std::optional<Kept> keep(Keep where) {
     const uint64_t length = backend->length();
     if (!shares_prefixes() || where == Keep::kNowhere || length == 0) return std::nullopt;
+    if (options.is_repeatable && n_in_blocks < length) return std::nullopt;
     auto prefix = backend->share();
     if (!prefix) return std::nullopt;
     Kept kept = {{history.begin(), history.begin() + static_cast<ptrdiff_t>(length)}, *std::move(prefix)};
@@ -313,6 +322,9 @@ Result<Session> Session::create(const Model& model, ThreadPool& pool, const Sess
   if (is_stream(options) && options.n_sinks >= options.context_length) {
     return make_error(ErrorCode::kInvalidArgument, "sinks: expected fewer than the context's {} tokens, found {}",
                       options.context_length, options.n_sinks);
+  }
+  if (is_stream(options) && options.is_repeatable) {
+    return make_error(ErrorCode::kInvalidArgument, "a stream cannot be repeatable: it forgets what was computed");
   }
   try {
     auto state = std::make_unique<State>(State{.model = &model, .pool = &pool, .options = options});
@@ -443,10 +455,16 @@ bool Session::continues(std::span<const Token> prompt) const {
 uint64_t Session::resume(std::span<const Token> prompt) {
   State& s = *state_;
   const std::span<const Token> known = prompt.first(prompt.size() - std::min<size_t>(prompt.size(), 1));
+  if (s.options.is_repeatable) truncate(s.n_in_blocks);
   if (!continues(prompt)) truncate(static_cast<uint64_t>(std::ranges::mismatch(known, s.history).in1 - known.begin()));
-  if (!s.shares_prefixes()) return s.n_tokens;
-  const auto found = s.options.prefixes->find(s.prefix_key, known, s.n_tokens + 1);
-  if (found && s.backend->adopt(*found)) s.restart(known.first(found->length()));
+  if (s.shares_prefixes()) {
+    const auto found = s.options.prefixes->find(s.prefix_key, known, s.n_tokens + 1);
+    if (found && s.backend->adopt(*found)) {
+      s.restart(known.first(found->length()));
+      s.n_in_blocks = s.n_tokens;
+    }
+  }
+  if (s.options.is_repeatable) truncate(s.n_tokens / kBlock * kBlock);
   return s.n_tokens;
 }
 
@@ -513,7 +531,9 @@ void Session::truncate(uint64_t n_tokens) {
   const bool has_forgotten = s.history.size() < s.n_tokens;
   if (has_forgotten || !s.backend->truncate(n_tokens)) n_tokens = 0;
   s.backend->truncate(n_tokens);
+  const uint64_t n_in_blocks = std::min(s.n_in_blocks, n_tokens);
   s.restart(std::vector<Token>(s.history.begin(), s.history.begin() + static_cast<ptrdiff_t>(n_tokens)));
+  s.n_in_blocks = n_in_blocks;
 }
 
 uint64_t Session::n_tokens() const {

@@ -21,6 +21,7 @@
 #include "engine/token_mask.h"
 #include "engine/tuning.h"
 #include "formats/result.h"
+#include "kernels/attention/layout.h"
 
 namespace sain::engine {
 
@@ -49,6 +50,10 @@ struct SessionOptions {
   std::optional<KvType> kv_type = {};  // default: by precision
   ContextPolicy policy = ContextPolicy::kStop;
   uint32_t n_sinks = 4;  // kStream: of the context; the rest is the window. 0: none, which few models bear
+  // Whatever is known of a prompt, what is computed has the same bits: prompts are appended in blocks of kBlock tokens
+  // from their beginning on, and resumed where one ends. Not with kStream.
+  bool is_repeatable = false;
+  static constexpr uint32_t kBlock = kernels::kAttentionBlock;
   std::shared_ptr<PrefixStore> prefixes = {};   // shared with other sessions, of any models; may be empty
   std::shared_ptr<const Adapter> adapter = {};  // of the model, in use by any number of sessions; may be empty
 
@@ -111,8 +116,8 @@ class TokenSink {
 /// changes nothing of what each gets; others take turns.
 class Session {
  public:
-  /// Takes all its memory here. Errors: kInvalidArgument (context length, sinks, tuning, an adapter of another model),
-  /// kResourceExhausted.
+  /// Takes all its memory here. Errors: kInvalidArgument (context length, sinks, a repeatable stream, tuning, an
+  /// adapter of another model), kResourceExhausted.
   static Result<Session> create(const Model& model, ThreadPool& pool, const SessionOptions& options = {});
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
@@ -123,7 +128,8 @@ class Session {
 
   /// Makes the conversation a beginning of `prompt`, the longest that is known: of itself, of what other sessions have
   /// kept, or of a snapshot. At least the prompt's last token is left to be appended. A stream that has forgotten
-  /// tokens goes on where `prompt` continues it. Returns n_tokens().
+  /// tokens goes on where `prompt` continues it. With SessionOptions::is_repeatable it is whole blocks,
+  /// and nothing that was generated. Returns n_tokens().
   uint64_t resume(std::span<const Token> prompt);
 
   /// Appends `tokens`, then generates. Errors: kInvalidArgument (an id outside the vocabulary, no tokens, an option),
@@ -149,8 +155,8 @@ class Session {
   /// touching the conversation. `tokens` must fit the context.
   Result<std::vector<float>> hidden_state(std::span<const Token> tokens, uint32_t n_layers);
 
-  /// Keeps what it holds for other sessions that begin alike, unless it is a stream that has forgotten some of it. What
-  /// goes wrong is a warning of the store.
+  /// Keeps what it holds for other sessions that begin alike, unless it is a stream that has forgotten some of it, or
+  /// is repeatable and holds what was generated. What goes wrong is a warning of the store.
   void keep(Keep where);
 
   void reset();  // forgets the conversation, keeps the memory

@@ -38,7 +38,7 @@ struct AnswerOptions {
   std::optional<float> frequency_penalty = {}, presence_penalty = {}, repetition_penalty = {};
   std::optional<int> top_k = {};
   std::optional<uint64_t> seed = {};
-  bool reads_anew = false;  // the whole prompt, known or not, so that a seed gives the same answer each time
+  bool is_repeatable = false;  // with the seed the answer is the same each time, whatever of the prompt is known
   std::vector<std::pair<engine::Token, float>> logit_bias = {};  // by tokens of whoever answers
   std::shared_ptr<const AnswerForm> form = {};                   // none: any text. A cloud cannot promise one
   std::shared_ptr<const ToolSet> tools = {};                     // none: nothing can be called. Not with `form`

@@ -140,10 +140,11 @@ Result<engine::Session> ModelRunner::session(const engine::Model& model) const {
 }
 
 /// With the member's adapter, if it has one.
-Result<engine::Session> ModelRunner::session(const MemberConfig& member, const engine::Model& model) const {
-  if (member.adapter.empty()) return session(model);
+Result<engine::Session> ModelRunner::session(const MemberConfig& member, const engine::Model& model,
+                                             bool is_repeatable) const {
   engine::SessionOptions options = fitted(options_, model);
-  {
+  options.is_repeatable = is_repeatable;
+  if (!member.adapter.empty()) {
     const std::lock_guard lock(mutex_);
     std::shared_ptr<const engine::Adapter>& adapter = adapters_[member.name];
     if (adapter == nullptr) {
@@ -208,6 +209,8 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   const engine::SessionOptions options = fitted(options_, model);
   const bool is_stream = policy_ == ConversationPolicy::kStream;
   const bool is_own_stream = is_stream && id == kAssistant;
+  // Exact answers are repeatable in any case.
+  const bool is_repeatable = asked.answer.is_repeatable && !is_stream && options.precision == engine::Precision::kFast;
   const std::time_t now = std::time(nullptr);
   const uint32_t answer_tokens = std::min(member.max_tokens, options.context_length / 2);
   // The assistant's stream could not take a thought back.
@@ -221,6 +224,7 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
       .stop_strings = asked.answer.is_raw ? member.stop_strings : stop_strings(model, member.stop_strings),
       .sampler = member.sampling,
       .grammar = grammar,
+      .keep_prompt = is_repeatable ? engine::Keep::kMemory : engine::Keep::kNowhere,
       .top_logprobs = asked.answer.top_logprobs ? asked.answer.top_logprobs : asked.top_logprobs,
       .priority = conversation.priority};
 
@@ -254,13 +258,10 @@ Result<Answer> ModelRunner::answer(SpecialistId id, const engine::Model& model, 
   std::optional<engine::Session> own;
   std::optional<engine::Session>& session = is_own_stream ? conversation.stream : own;
   if (!session) {
-    SAIN_ASSIGN_OR_RETURN(session, this->session(member, model));
+    SAIN_ASSIGN_OR_RETURN(session, this->session(member, model, is_repeatable));
   }
-  uint64_t n_known = 0;
-  if (is_own_stream || !asked.answer.reads_anew) {
-    SAIN_RETURN_IF_ERROR(keep_beginning(*session, registered, now, prompt, stop));
-    n_known = session->resume(prompt);
-  }
+  if (!is_repeatable) SAIN_RETURN_IF_ERROR(keep_beginning(*session, registered, now, prompt, stop));
+  const uint64_t n_known = session->resume(prompt);
   events(HandoffEvent{id, context.turns().size() - window.n_dropped_turns, prompt.size(), n_known,
                       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count()});
   TokenReporter reporter(model.tokenizer(), asked.answer, sink);

@@ -73,7 +73,8 @@ class ModelRunner {
   Result<std::shared_ptr<const engine::CompiledGrammar>> grammar(const engine::Model& model,
                                                                  const AnswerOptions& answer) const;
   Result<engine::Session> session(const engine::Model& model) const;
-  Result<engine::Session> session(const MemberConfig& member, const engine::Model& model) const;
+  Result<engine::Session> session(const MemberConfig& member, const engine::Model& model,
+                                  bool is_repeatable = false) const;
 
   const Registry* registry_;
   engine::ThreadPool* pool_;

@@ -110,7 +110,7 @@ class Run {
 
 ChatCall nth_call(ChatCall call, uint32_t i) {
   std::optional<uint64_t>& seed = call.options.answer.seed;
-  call.options.answer.reads_anew = seed.has_value();
+  call.options.answer.is_repeatable = seed.has_value();
   if (!seed) seed = std::random_device()();
   *seed += i;
   return call;

@@ -63,7 +63,9 @@ class Runner {
   Status append(size_t n) {
     if (options_.stop.stop_requested()) return make_error(ErrorCode::kCancelled, "the bench was cancelled");
     const std::span<const Token> next = std::span(tokens_).subspan(session_.n_tokens(), n);
-    SAIN_RETURN_IF_ERROR(session_.likeliest(next, options_.stop));
+    SAIN_ASSIGN_OR_RETURN(const Token likeliest, session_.likeliest(next, options_.stop));
+    // One after the other they are generated, as an answer is: a device may then be ahead.
+    if (n == 1 && session_.n_tokens() < tokens_.size()) tokens_[session_.n_tokens()] = likeliest;
     return {};
   }
 

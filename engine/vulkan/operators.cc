@@ -195,10 +195,11 @@ Status Operators::attention(CommandList& list, const Attention& args) {
 }
 
 Status Operators::attention_matrix(CommandList& list, const Attention& args) {
-  constexpr uint32_t kSize = 128, kTokens = 64;
+  constexpr uint32_t kLargeHead = 128;  // beyond, fewer tokens fit into shared memory
+  const uint32_t size = args.head_dim > kLargeHead ? 64 : 128, n_tokens = size / 2;
   const shaders::AttentionParameters& p = args.parameters;
-  return dispatch(list, "attention_matrix", {kSize, args.head_dim}, {args.state, args.q, args.cache, args.out}, p,
-                  {p.n_heads, divide_up(p.n_tokens, kTokens)});
+  return dispatch(list, "attention_matrix", {size, args.head_dim}, {args.state, args.q, args.cache, args.out}, p,
+                  {p.n_heads, divide_up(p.n_tokens, n_tokens)});
 }
 
 Status Operators::attention_int8(CommandList& list, const Attention& args) {
@@ -243,7 +244,8 @@ std::optional<Operators::LayersShape> Operators::layers_shape(const Layers& args
   if (!can.int8() || !can.buffer_device_address || can.cores == 0 || args.head_dim > 8 * can.subgroup_size) return {};
   constexpr uint32_t kSize = 512, kShared = 48 << 10;
   LayersShape shape = {};
-  shape.size = can.cores == 1 ? workgroup(1) : workgroup(kSize, kSize);
+  // One core: as little as can be waited for, and a pair of groups has a subgroup each.
+  shape.size = can.cores == 1 ? workgroup(2 * can.subgroup_size) : workgroup(kSize, kSize);
   shape.n_crews = can.cores == 1 ? 1 : 2;
   shape.n_subgroups = divide_up(shape.size, can.subgroup_size);
   shape.lanes = std::min(std::bit_ceil(args.head_dim / 8), std::bit_floor(can.subgroup_size));

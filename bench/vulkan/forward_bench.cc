@@ -84,6 +84,7 @@ Status run(const Options& options) {
   SAIN_ASSIGN_OR_RETURN(const auto weights, DeviceWeights::load(*device, uploader, model));
   const double placed = seconds();
   const uint32_t length = options.depth + options.n_prefill + 4 * options.n_decode + 64;
+  SAIN_RETURN_IF_ERROR(Forward::make_pipelines(*device, *pipelines, weights, model));
   SAIN_ASSIGN_OR_RETURN(const auto forward,
                         Forward::create(*device, *pipelines, weights, model, {.max_length = std::max(length, 4096u)}));
   fmt::print("{}, {} {}\n", device->info().name, options.model.filename().string(),

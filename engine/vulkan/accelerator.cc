@@ -43,7 +43,8 @@ class VulkanBackend : public Backend {
     can_follow_ = false;
     const std::lock_guard lock(gpu_->mutex);
     forget_ahead();
-    SAIN_RETURN_IF_ERROR(forward_->append(tokens));
+    // Whoever looked at the last ones looks at these.
+    SAIN_RETURN_IF_ERROR(forward_->append(tokens, std::exchange(wants_logits_, false)));
     can_follow_ = true;
     return {};
   }
@@ -56,9 +57,9 @@ class VulkanBackend : public Backend {
       forget_ahead();
       SAIN_RETURN_IF_ERROR(forward_->append({&newest, 1}));
     }
-    SAIN_ASSIGN_OR_RETURN(const std::span<const float> values, forward_->logits());
-    logits_.assign(values.begin(), values.end());
-    return MatrixView<float>{logits_.data(), 1, logits_.size(), logits_.size()};
+    SAIN_ASSIGN_OR_RETURN(const std::span<float> values, forward_->logits());
+    wants_logits_ = true;
+    return MatrixView<float>{values.data(), 1, values.size(), values.size()};
   }
 
   std::optional<formats::Token> likeliest() const override {
@@ -119,9 +120,9 @@ class VulkanBackend : public Backend {
   std::unique_ptr<Forward> forward_;
   std::vector<formats::Token> ahead_;  // of the last submission, of which the first n_followed_ have been asked for
   size_t n_followed_ = 0;
-  bool can_follow_ = false;  // what the device would append next comes after the newest token
-  uint32_t stride_ = 1;      // tokens of the next one
-  std::vector<float> logits_;
+  bool can_follow_ = false;    // what the device would append next comes after the newest token
+  uint32_t stride_ = 1;        // tokens of the next one
+  bool wants_logits_ = false;  // with the next token
 };
 
 class VulkanModel : public DeviceModel {
@@ -152,6 +153,7 @@ class VulkanAccelerator : public Accelerator {
     const std::lock_guard lock(gpu_->mutex);
     SAIN_ASSIGN_OR_RETURN(Uploader uploader, Uploader::create(*gpu_->device, *gpu_->pipelines));
     SAIN_ASSIGN_OR_RETURN(DeviceWeights weights, DeviceWeights::load(*gpu_->device, uploader, model));
+    (void)Forward::make_pipelines(*gpu_->device, *gpu_->pipelines, weights, model);  // without room the first pass does
     return std::make_shared<const VulkanModel>(gpu_, std::move(weights), warn_);
   }
   const std::string& name() const override { return gpu_->device->info().name; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace sain::engine::vulkan {
 namespace {
@@ -43,6 +44,14 @@ Result<std::unique_ptr<Forward>> Forward::create(Device& device, Pipelines& pipe
   SAIN_RETURN_IF_ERROR(forward->allocate());
   SAIN_RETURN_IF_ERROR(forward->record_decode());
   return forward;
+}
+
+Status Forward::make_pipelines(Device& device, Pipelines& pipelines, const DeviceWeights& weights, const Model& model) {
+  SAIN_ASSIGN_OR_RETURN(const auto forward, create(device, pipelines, weights, model, {.max_length = kMaxBatch}));
+  for (const uint32_t n_tokens : {kMatrixFrom - 1, forward->batch_ / 4, forward->batch_}) {
+    SAIN_RETURN_IF_ERROR(forward->list_of(n_tokens, false));
+  }
+  return {};
 }
 
 Status Forward::allocate() {
@@ -128,7 +137,7 @@ Status Forward::check_room(uint64_t n) const {
                     options_.max_length, n - room());
 }
 
-Status Forward::append(std::span<const formats::Token> tokens) {
+Status Forward::append(std::span<const formats::Token> tokens, bool brings_logits) {
   abandon();
   SAIN_RETURN_IF_ERROR(check_room(tokens.size()));
   for (formats::Token token : tokens) {
@@ -139,7 +148,8 @@ Status Forward::append(std::span<const formats::Token> tokens) {
   }
   for (size_t at = 0; at < tokens.size(); at += batch_) {
     const std::span<const formats::Token> batch = tokens.subspan(at, std::min<size_t>(tokens.size() - at, batch_));
-    SAIN_ASSIGN_OR_RETURN(CommandList * list, list_of(static_cast<uint32_t>(batch.size())));
+    has_logits_ = brings_logits && at + batch.size() == tokens.size();
+    SAIN_ASSIGN_OR_RETURN(CommandList * list, list_of(static_cast<uint32_t>(batch.size()), has_logits_));
     DecodeState state = {};
     state.position = static_cast<uint32_t>(length_);
     std::memcpy(tokens_in_.mapped, batch.data(), batch.size_bytes());
@@ -148,7 +158,7 @@ Status Forward::append(std::span<const formats::Token> tokens) {
     look(state_out_);
     if (chosen_.stalled != 0) {
       SAIN_RETURN_IF_ERROR(leave_whole_layers());
-      SAIN_ASSIGN_OR_RETURN(list, list_of(static_cast<uint32_t>(batch.size())));
+      SAIN_ASSIGN_OR_RETURN(list, list_of(static_cast<uint32_t>(batch.size()), has_logits_));
       SAIN_RETURN_IF_ERROR(list->run());
       look(state_out_);
     }
@@ -169,6 +179,7 @@ Status Forward::start_likeliest(uint32_t n) {
   const size_t decode = started_.empty() ? 0 : (started_.back().decode + 1) % kMostStarted;
   SAIN_RETURN_IF_ERROR(decodes_[decode].list->start(n));
   started_.push_back({decode, n});
+  has_logits_ = false;
   advance(n);
   return {};
 }
@@ -237,7 +248,7 @@ bool Forward::truncate(uint64_t n_positions) {
   return true;
 }
 
-Result<std::span<const float>> Forward::logits() {
+Result<std::span<float>> Forward::logits() {
   SAIN_CHECK(started_.empty());
   if (!logits_list_) {
     SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
@@ -245,26 +256,28 @@ Result<std::span<const float>> Forward::logits() {
     SAIN_RETURN_IF_ERROR(list.finish());
     logits_list_ = std::make_unique<CommandList>(std::move(list));
   }
-  SAIN_RETURN_IF_ERROR(logits_list_->run());
-  return std::span(reinterpret_cast<const float*>(logits_out_.mapped), logits_out_.bytes / sizeof(float));
+  if (!std::exchange(has_logits_, false)) SAIN_RETURN_IF_ERROR(logits_list_->run());
+  return std::span(reinterpret_cast<float*>(logits_out_.mapped), logits_out_.bytes / sizeof(float));
 }
 
-Result<CommandList*> Forward::list_of(uint32_t n_tokens) {
-  auto it = append_lists_.find(n_tokens);
+Result<CommandList*> Forward::list_of(uint32_t n_tokens, bool brings_logits) {
+  const std::pair key = {n_tokens, brings_logits};
+  auto it = append_lists_.find(key);
   if (it == append_lists_.end()) {
     if (append_lists_.size() >= kMostLists) append_lists_.clear();
-    SAIN_ASSIGN_OR_RETURN(CommandList list, record_append(n_tokens));
-    it = append_lists_.emplace(n_tokens, std::move(list)).first;
+    SAIN_ASSIGN_OR_RETURN(CommandList list, record_append(n_tokens, brings_logits));
+    it = append_lists_.emplace(key, std::move(list)).first;
   }
   return &it->second;
 }
 
-Result<CommandList> Forward::record_append(uint32_t n_tokens) {
+Result<CommandList> Forward::record_append(uint32_t n_tokens, bool brings_logits) {
   SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
   list.copy(tokens_in_.part(0, n_tokens * sizeof(uint32_t)), tokens_);
   list.copy(state_in_, state_);
   list.barrier();
   SAIN_RETURN_IF_ERROR(record_pass(list, n_tokens, state_out_));
+  if (brings_logits) list.copy(logits_, logits_out_);
   SAIN_RETURN_IF_ERROR(list.finish());
   return list;
 }

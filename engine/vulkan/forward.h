@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/kv_prefix.h"
@@ -40,9 +41,14 @@ class Forward {
 
   ~Forward() { abandon(); }
 
-  /// Appends `tokens`, at least one. What is under way is abandoned. Errors: kResourceExhausted (beyond max_length,
+  /// Has all pipelines made that passes of the model take, which the first ones would else have to wait for. Errors as
+  /// create().
+  static Status make_pipelines(Device& device, Pipelines& pipelines, const DeviceWeights& weights, const Model& model);
+
+  /// Appends `tokens`, at least one. What is under way is abandoned. With `brings_logits` the last one's come in the
+  /// same submission, which logits() would else need another one for. Errors: kResourceExhausted (beyond max_length,
   /// where there is no window), kInvalidArgument (an id outside the vocabulary), what Vulkan says.
-  Status append(std::span<const formats::Token> tokens);
+  Status append(std::span<const formats::Token> tokens, bool brings_logits = false);
 
   /// Appends the likeliest token after what has been appended so far, n times, and returns these tokens; at most
   /// shaders::kHistory. Errors as append().
@@ -61,8 +67,8 @@ class Forward {
   /// Waits for all that is under way, and forgets it.
   void abandon();
 
-  /// Of the last token: (vocab_size), until the next append; nothing is under way.
-  Result<std::span<const float>> logits();
+  /// Of the last token: (vocab_size), which may be overwritten, until the next append; nothing is under way.
+  Result<std::span<float>> logits();
 
   /// The token of the greatest of them, the lowest id of equals.
   formats::Token likeliest() const;
@@ -96,8 +102,8 @@ class Forward {
   Status check_room(uint64_t n) const;
   void advance(uint64_t n);
   void look(const Slice& state_out);
-  Result<CommandList*> list_of(uint32_t n_tokens);
-  Result<CommandList> record_append(uint32_t n_tokens);
+  Result<CommandList*> list_of(uint32_t n_tokens, bool brings_logits);
+  Result<CommandList> record_append(uint32_t n_tokens, bool brings_logits);
   Status record_decode();
   Status record_pass(CommandList& list, uint32_t n_tokens, const Slice& state_out);
   Status record_layers(CommandList& list, uint32_t n_tokens);
@@ -153,9 +159,11 @@ class Forward {
   Slice addresses_, exchange_;       // of layers.comp; only with can_layers()
   std::vector<Slice> caches_;        // of each layer
   Arena to_device_, to_host_;
-  Slice tokens_in_, state_in_;                    // mapped
-  Slice state_out_, logits_out_;                  // mapped
-  std::map<uint32_t, CommandList> append_lists_;  // by tokens
+  Slice tokens_in_, state_in_;    // mapped
+  Slice state_out_, logits_out_;  // mapped
+  bool has_logits_ = false;       // of the last token, in logits_out_, and nobody has had them
+  std::map<std::pair<uint32_t, bool>, CommandList>
+      append_lists_;  // by tokens, and whether logits come with the last one
   std::unique_ptr<CommandList> logits_list_;
 
   struct Decode {

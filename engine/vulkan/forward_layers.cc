@@ -116,7 +116,7 @@ Status Forward::record_whole_layers(CommandList& list) {
 /// Some workgroups have waited for others that do not run beside them: from now on layers are dispatches of their own.
 Status Forward::leave_whole_layers() {
   is_whole_ = false;
-  append_lists_.erase(1);
+  for (const bool brings_logits : {false, true}) append_lists_.erase({1, brings_logits});
   return record_decode();
 }
 

@@ -1,6 +1,6 @@
-// The heap of the program. What C++ code gives back to the heap is overwritten: what was said in a conversation that is forgotten cannot be
-// found in the program's memory, nor in a dump of it. Linked into the program alone; whoever embeds the library decides
-// for themselves. Large buffers (KV caches) are mapped, and the kernel clears them.
+// The heap of the program. What C++ code gives back to the heap is overwritten: what was said in a conversation that is
+// forgotten cannot be found in the program's memory, nor in a dump of it. Linked into the program alone; whoever embeds
+// the library decides for themselves. Large buffers (KV caches) are mapped, and the kernel clears them.
 #include <malloc.h>
 #include <string.h>
 

@@ -87,7 +87,8 @@ Result<int> examine(const Options& options) {
 }  // namespace
 
 void add_doctor_command(CLI::App& app, int& exit_code) {
-  CLI::App* command = app.add_subcommand("doctor", "Check this machine, the configuration, the models, the cache and the conversations");
+  CLI::App* command = app.add_subcommand(
+      "doctor", "Check this machine, the configuration, the models, the cache and the conversations");
   const auto options = std::make_shared<Options>();
   command
       ->add_option("--config", options->config,

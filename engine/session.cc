@@ -203,8 +203,10 @@ struct Session::State {
     for (size_t first = 0; first < tokens.size();) {
       const size_t row = is_pending ? 1 : 0;
       size_t count = std::min(max_batch - row, tokens.size() - first);
-      if (options.is_repeatable) count = std::min<size_t>(count, kBlock - n_tokens % kBlock);
-      const bool is_block = n_in_blocks == n_tokens && n_tokens % kBlock == 0;
+      // A device has nothing that others have computed.
+      const bool is_block =
+          options.is_repeatable && cpu != nullptr && n_in_blocks == n_tokens && n_tokens % kBlock == 0;
+      if (is_block) count = std::min<size_t>(count, kBlock);
       const std::span<const Token> next = tokens.subspan(first, count);
       batch.assign(history.end() - static_cast<ptrdiff_t>(row), history.end());
       batch.insert(batch.end(), next.begin(), next.end());

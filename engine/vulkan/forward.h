@@ -162,8 +162,7 @@ class Forward {
   Slice tokens_in_, state_in_;    // mapped
   Slice state_out_, logits_out_;  // mapped
   bool has_logits_ = false;       // of the last token, in logits_out_, and nobody has had them
-  std::map<std::pair<uint32_t, bool>, CommandList>
-      append_lists_;  // by tokens, and whether logits come with the last one
+  std::map<std::pair<uint32_t, bool>, CommandList> append_lists_;  // by tokens, and whether logits come too
   std::unique_ptr<CommandList> logits_list_;
 
   struct Decode {

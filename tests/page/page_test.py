@@ -98,7 +98,7 @@ class PageTest(unittest.TestCase):
     def test_a_conversation(self):
         _, page = self.serve()
         page.wait_for("document.querySelectorAll('#members .badge').length === 3")
-        self.assertEqual(page.evaluate("document.activeElement.id"), "question")
+        page.wait_for("document.activeElement.id === 'question'")
         self.shoot(page, "welcome")
         # Everything that is shown on the way, as it passes quickly.
         page.evaluate("""window.shown = ""; new MutationObserver(() => shown += document.querySelector(".live")?.innerText ?? "")
@@ -166,14 +166,13 @@ class PageTest(unittest.TestCase):
 
         # On a phone.
         page.resize(390, 844, is_phone=True)
-        self.assertEqual(page.evaluate("document.documentElement.scrollWidth"), 390)
-        self.assertTrue(page.evaluate("document.getElementById('sidebar').inert"))
+        page.wait_for("document.documentElement.scrollWidth === 390 && document.getElementById('sidebar').inert")
         self.shoot(page, "phone-dark")
         page.prefer("light")
         self.shoot(page, "phone")
         page.click("#open-sidebar")
         page.wait_for("!document.getElementById('sidebar').inert")
-        self.assertEqual(page.evaluate("document.activeElement.id"), "search")
+        page.wait_for("document.activeElement.id === 'search'")
         self.shoot(page, "phone-list")
         page.press("Escape")
         page.resize(1280, 800)
@@ -183,7 +182,7 @@ class PageTest(unittest.TestCase):
         self.shoot(page, "delete")
         page.click("#ask-delete .danger")
         page.wait_for("document.querySelector('.list .empty')")
-        self.assertEqual(page.evaluate("location.hash"), "")
+        page.wait_for("location.hash === ''")
         self.assertEqual(page.faults(), [])
 
     def test_answers_are_never_markup(self):

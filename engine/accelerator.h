@@ -9,13 +9,17 @@
 #include <string_view>
 
 #include "engine/backend.h"
+#include "engine/tuning.h"
 #include "formats/result.h"
 
 namespace sain::engine {
 
 class Model;
 
+/// Of what a device has no room for the CPU computes the first layers.
 struct BackendOptions {
+  ThreadPool* pool = nullptr;  // for these; outlives the backend
+  Tuning tuning = {};
   uint32_t max_length = 0;  // positions that there will be, at most, unless there is a window
   KvRule rule = {};         // of layers with no window of their own
 };
@@ -54,17 +58,22 @@ class DeviceModel {
   mutable std::atomic<bool> has_failed_ = false, has_turned_away_ = false;
 };
 
-/// An open device. Thread-safe: sessions and loads take turns.
+struct AcceleratorOptions {
+  uint32_t most_layers = UINT32_MAX;                          // of a model that it computes; the CPU does the others
+  std::function<void(const std::string& message)> warn = {};  // hears of what goes wrong later, from any thread
+};
+
+/// An open device, or several that share a model's layers. Thread-safe: sessions and loads take turns.
 class Accelerator {
  public:
-  /// `id` as `sain devices` lists them ("vulkan:1"); "vulkan" is the first. `warn` hears of what goes wrong later, from
-  /// any thread. Errors: kInvalidArgument (no such name), kNotFound (no such device; the message has those that there
-  /// are), kUnsupported (built without).
-  static Result<std::shared_ptr<Accelerator>> open(std::string_view id,
-                                                   std::function<void(const std::string& message)> warn = {});
+  /// `id` as `sain devices` lists them ("vulkan:1"), or several ("vulkan:0,1"); "vulkan" is the first. Errors:
+  /// kInvalidArgument (no such name), kNotFound (no such device; the message has those that there are), kUnsupported
+  /// (built without).
+  static Result<std::shared_ptr<Accelerator>> open(std::string_view id, AcceleratorOptions options = {});
   virtual ~Accelerator() = default;
 
-  /// Brings the weights there. Errors: kResourceExhausted, kUnsupported, what the device says.
+  /// Brings the weights there, or those of as many of the last layers as there is room for, which a warning says.
+  /// Errors: kResourceExhausted, kUnsupported, what the device says.
   virtual Result<std::shared_ptr<const DeviceModel>> load(const Model& model) = 0;
   virtual const std::string& name() const = 0;   // of the hardware
   virtual uint64_t used_bytes() const = 0;       // of its memory, by this

@@ -110,7 +110,9 @@ struct Session::State {
     if (device != nullptr && options.adapter == nullptr && !device->has_failed()) {
       if (options.kv() != KvType::kF16 || options.precision != Precision::kFast)
         return make_error(ErrorCode::kUnsupported, "{}: expected an f16 KV cache and fast precision", device->name());
-      auto made = device->create_backend(*model, {.max_length = options.context_length, .rule = rule_of(options)});
+      auto made = device->create_backend(
+          *model,
+          {.pool = pool, .tuning = options.tuning, .max_length = options.context_length, .rule = rule_of(options)});
       if (made) {
         backend = *std::move(made);
         return {};

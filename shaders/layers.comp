@@ -9,7 +9,7 @@
 // its output; gate and up; down. Formulas are those of vector_product.comp, rope.comp and attention_int8.comp.
 //
 // Bindings: 0 DecodeState, 1 addresses (kLayers, kTensors), 2 exchange, 3 x (kColumns), the residual stream before the first
-// layer, 4 frequencies. The first layer's input, and the residual, is there; what comes last is the last input.
+// layer and then after the last, 4 frequencies. The first layer's input is there too; what comes last is the last input.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -43,7 +43,7 @@ layout(std430, binding = 0) buffer State { DecodeState state; };
 layout(std430, binding = 1) readonly buffer Addresses { uvec2 addresses[]; };
 layout(std430, binding = 2) coherent volatile buffer Exchange { uint exchange[]; };
 layout(std430, binding = 2) coherent volatile buffer ExchangeQuads { uvec4 exchange_quads[]; };  // the same
-layout(std430, binding = 3) readonly buffer X { vec4 x[]; };
+layout(std430, binding = 3) buffer X { vec4 x[]; };
 layout(std430, binding = 4) readonly buffer Frequencies { uvec2 frequencies[]; };
 layout(push_constant) uniform Parameters { LayersParameters p; };
 
@@ -465,10 +465,15 @@ void main() {
   [[dont_unroll]] for (uint i = thread; i < kHeadDim / 2; i += gl_WorkGroupSize.x) {
     angles[i] = i < p.rotary_dim / 2 ? p.magnitude * cos_sin(seen.position, frequencies[i]) : vec2(1, 0);
   }
-  [[dont_unroll]] for (uint i = thread; i < (kColumns / kGroupRows + kWorkgroups - 1 - gl_WorkGroupID.x) / kWorkgroups * 4; i += gl_WorkGroupSize.x) {
+  const uint n_quads = (kColumns / kGroupRows + kWorkgroups - 1 - gl_WorkGroupID.x) / kWorkgroups * 4;  // of x, its own
+  [[dont_unroll]] for (uint i = thread; i < n_quads; i += gl_WorkGroupSize.x) {
     residual[i] = x[(gl_WorkGroupID.x + i / 4 * kWorkgroups) * 4 + i % 4];
   }
   barrier();
   [[dont_unroll]] for (uint i = 0; i < 4 * kLayers; ++i) run(i / 4, i % 4, seen);
+  barrier();
+  [[dont_unroll]] for (uint i = thread; i < n_quads; i += gl_WorkGroupSize.x) {
+    x[(gl_WorkGroupID.x + i / 4 * kWorkgroups) * 4 + i % 4] = residual[i];
+  }
   if (patience == 0) state.stalled = 1;
 }

@@ -81,7 +81,8 @@ Status run(const Options& options) {
   SAIN_ASSIGN_OR_RETURN(const auto pipelines, Pipelines::create(*device, options.cache));
   const double opened = seconds();
   SAIN_ASSIGN_OR_RETURN(auto uploader, Uploader::create(*device, *pipelines));
-  SAIN_ASSIGN_OR_RETURN(const auto weights, DeviceWeights::load(*device, uploader, model));
+  SAIN_ASSIGN_OR_RETURN(const auto weights,
+                        DeviceWeights::load(*device, uploader, model, ModelPart::whole(model.config())));
   const double placed = seconds();
   const uint32_t length = options.depth + options.n_prefill + 4 * options.n_decode + 64;
   SAIN_RETURN_IF_ERROR(Forward::make_pipelines(*device, *pipelines, weights, model));

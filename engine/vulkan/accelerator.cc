@@ -2,24 +2,20 @@
 
 #include <algorithm>
 #include <mutex>
+#include <numeric>
 #include <utility>
 #include <vector>
 
 #include "engine/cache_dir.h"
 #include "engine/vulkan/forward.h"
+#include "engine/vulkan/gpu.h"
+#include "engine/vulkan/split.h"
+#include "engine/vulkan/split_plan.h"
 
 namespace sain::engine::vulkan {
 namespace {
 
 using Warn = std::function<void(const std::string&)>;
-
-/// What all models on a device share. Whoever uses it holds `mutex`.
-struct Gpu {
-  std::unique_ptr<Instance> instance;
-  std::unique_ptr<Device> device;
-  std::unique_ptr<Pipelines> pipelines;
-  std::mutex mutex;
-};
 
 /// While its owner takes the likeliest token each time, it runs ahead: several tokens a submission, and a submission
 /// while another is at work. They are there when they are asked for, and forgotten when something else is.
@@ -147,32 +143,85 @@ class VulkanModel : public DeviceModel {
 
 class VulkanAccelerator : public Accelerator {
  public:
-  VulkanAccelerator(std::shared_ptr<Gpu> gpu, Warn warn) : gpu_(std::move(gpu)), warn_(std::move(warn)) {}
+  VulkanAccelerator(std::vector<std::shared_ptr<Gpu>> gpus, AcceleratorOptions options)
+      : gpus_(std::move(gpus)), options_(std::move(options)) {
+    for (const auto& gpu : gpus_) {
+      const std::string& name = gpu->device->info().name;
+      name_ += name_.empty() ? name : " + " + name;
+    }
+  }
 
   Result<std::shared_ptr<const DeviceModel>> load(const Model& model) override {
-    const std::lock_guard lock(gpu_->mutex);
-    SAIN_ASSIGN_OR_RETURN(Uploader uploader, Uploader::create(*gpu_->device, *gpu_->pipelines));
-    SAIN_ASSIGN_OR_RETURN(DeviceWeights weights, DeviceWeights::load(*gpu_->device, uploader, model));
-    (void)Forward::make_pipelines(*gpu_->device, *gpu_->pipelines, weights, model);  // without room the first pass does
-    return std::make_shared<const VulkanModel>(gpu_, std::move(weights), warn_);
+    constexpr uint32_t kUsualContext = 4096;  // of the conversation that there should be room for
+    const ModelConfig& config = model.config();
+    std::vector<uint64_t> free_bytes;
+    for (const auto& gpu : gpus_) free_bytes.push_back(gpu->device->free_bytes());
+    const std::vector<SplitPart> plan = plan_split(split_needs(model, std::min(config.context_length, kUsualContext)),
+                                                   free_bytes, options_.most_layers);
+    if (plan.empty()) {
+      return make_error(ErrorCode::kResourceExhausted, "vulkan: the weights take {} bytes, and {} can be had",
+                        part_bytes(model, ModelPart::whole(config)),
+                        std::accumulate(free_bytes.begin(), free_bytes.end(), uint64_t{0}));
+    }
+    std::vector<PlacedPart> parts;
+    for (const SplitPart& part : plan) {
+      const std::shared_ptr<Gpu>& gpu = gpus_[part.device];
+      SAIN_ASSIGN_OR_RETURN(DeviceWeights weights, load_part(*gpu, model, part.part));
+      parts.push_back({gpu, std::move(weights)});
+    }
+    const ModelPart& first = plan.front().part;
+    if (first.is_whole()) {
+      return std::make_shared<const VulkanModel>(std::move(parts[0].gpu), std::move(parts[0].weights), options_.warn);
+    }
+    if (!first.takes_tokens && options_.warn) {
+      options_.warn(fmt::format("{}: {} of the {} layers; the CPU computes the others", name_,
+                                config.n_layers - first.begin, config.n_layers));
+    }
+    return make_split_model(std::move(parts), options_.warn);
   }
-  const std::string& name() const override { return gpu_->device->info().name; }
-  uint64_t used_bytes() const override { return gpu_->device->allocated_bytes(); }
-  uint64_t available_bytes() const override { return gpu_->device->info().budget_bytes; }
+  const std::string& name() const override { return name_; }
+  uint64_t used_bytes() const override {
+    return sum([](const Device& device) { return device.allocated_bytes(); });
+  }
+  uint64_t available_bytes() const override {
+    return sum([](const Device& device) { return device.info().budget_bytes; });
+  }
 
  private:
-  std::shared_ptr<Gpu> gpu_;
-  Warn warn_;
+  static Result<DeviceWeights> load_part(Gpu& gpu, const Model& model, const ModelPart& part) {
+    const std::lock_guard lock(gpu.mutex);
+    SAIN_ASSIGN_OR_RETURN(Uploader uploader, Uploader::create(*gpu.device, *gpu.pipelines));
+    SAIN_ASSIGN_OR_RETURN(DeviceWeights weights, DeviceWeights::load(*gpu.device, uploader, model, part));
+    (void)Forward::make_pipelines(*gpu.device, *gpu.pipelines, weights, model);  // without room the first pass does
+    return weights;
+  }
+
+  template <class F>
+  uint64_t sum(F&& bytes_of) const {
+    uint64_t bytes = 0;
+    for (const auto& gpu : gpus_) bytes += bytes_of(*gpu->device);
+    return bytes;
+  }
+
+  std::vector<std::shared_ptr<Gpu>> gpus_;
+  AcceleratorOptions options_;
+  std::string name_;
 };
 
 }  // namespace
 
-Result<std::shared_ptr<Accelerator>> open_accelerator(size_t index, Warn warn, Limits limits) {
-  auto gpu = std::make_shared<Gpu>();
-  SAIN_ASSIGN_OR_RETURN(gpu->instance, Instance::create());
-  SAIN_ASSIGN_OR_RETURN(gpu->device, Device::open(*gpu->instance, index, limits));
-  SAIN_ASSIGN_OR_RETURN(gpu->pipelines, Pipelines::create(*gpu->device, cache_dir() / "vulkan"));
-  return std::make_shared<VulkanAccelerator>(std::move(gpu), std::move(warn));
+Result<std::shared_ptr<Accelerator>> open_accelerator(std::span<const size_t> devices, AcceleratorOptions options,
+                                                      Limits limits, uint64_t memory_bytes) {
+  std::vector<std::shared_ptr<Gpu>> gpus;
+  for (const size_t index : devices) {
+    auto gpu = std::make_shared<Gpu>();
+    SAIN_ASSIGN_OR_RETURN(gpu->instance, Instance::create());
+    SAIN_ASSIGN_OR_RETURN(gpu->device, Device::open(*gpu->instance, index, limits));
+    gpu->device->limit_memory(memory_bytes);
+    SAIN_ASSIGN_OR_RETURN(gpu->pipelines, Pipelines::create(*gpu->device, cache_dir() / "vulkan"));
+    gpus.push_back(std::move(gpu));
+  }
+  return std::make_shared<VulkanAccelerator>(std::move(gpus), std::move(options));
 }
 
 }  // namespace sain::engine::vulkan

@@ -108,18 +108,27 @@ bool has_cooperative_matrix(const InstanceApi& api, VkPhysicalDevice device) {
   });
 }
 
-void read_memory(const InstanceApi& api, bool has_budget, DeviceInfo& info) {
+struct DeviceMemory {
+  uint64_t bytes = 0;   // of its own heaps
+  uint64_t budget = 0;  // of them, for this process
+  uint64_t used = 0;    // of these, by whatever is in this process; 0 where the driver does not say
+};
+
+DeviceMemory read_memory(const InstanceApi& api, VkPhysicalDevice device, bool has_budget) {
   auto budget =
       typed<VkPhysicalDeviceMemoryBudgetPropertiesEXT>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT);
   auto memory = typed<VkPhysicalDeviceMemoryProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2);
   if (has_budget) chain(memory, budget);
-  api.GetPhysicalDeviceMemoryProperties2(info.handle, &memory);
+  api.GetPhysicalDeviceMemoryProperties2(device, &memory);
+  DeviceMemory sum;
   for (uint32_t i = 0; i < memory.memoryProperties.memoryHeapCount; ++i) {
     const VkMemoryHeap& heap = memory.memoryProperties.memoryHeaps[i];
     if ((heap.flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) == 0) continue;
-    info.memory_bytes += heap.size;
-    info.budget_bytes += has_budget ? budget.heapBudget[i] : heap.size;
+    sum.bytes += heap.size;
+    sum.budget += has_budget ? budget.heapBudget[i] : heap.size;
+    sum.used += has_budget ? budget.heapUsage[i] : 0;
   }
+  return sum;
 }
 
 /// Nothing for a device that lacks 1.1 or a compute queue.
@@ -184,7 +193,9 @@ std::optional<DeviceInfo> describe(const InstanceApi& api, VkPhysicalDevice devi
       .storage_range = limits.maxStorageBufferRange,
       .allocation_bytes = std::min<uint64_t>(maintenance.maxMemoryAllocationSize, kMaxAllocation),
   };
-  read_memory(api, info.capabilities.memory_budget, info);
+  const DeviceMemory memory = read_memory(api, device, info.capabilities.memory_budget);
+  info.memory_bytes = memory.bytes;
+  info.budget_bytes = memory.budget;
   return info;
 }
 
@@ -299,7 +310,7 @@ Result<std::unique_ptr<Device>> Device::open(const Instance& instance, size_t in
     return make_error(ErrorCode::kNotFound, "vulkan: there is no device {}; this machine has {}", index,
                       devices.size());
   }
-  std::unique_ptr<Device> device(new Device(devices[index]));
+  std::unique_ptr<Device> device(new Device(instance.api(), devices[index]));
   if (limits == Limits::kSimulated) device->info_.capabilities = device->info_.capabilities.limited();
   if (limits == Limits::kOneCore) device->info_.capabilities.cores = 1;
   const InstanceApi& api = instance.api();
@@ -330,6 +341,12 @@ Result<std::unique_ptr<Device>> Device::open(const Instance& instance, size_t in
   api.GetPhysicalDeviceMemoryProperties2(device->info_.handle, &memory);
   device->memory_ = memory.memoryProperties;
   return device;
+}
+
+uint64_t Device::free_bytes() const {
+  const DeviceMemory memory = read_memory(*instance_api_, info_.handle, capabilities().memory_budget);
+  const auto rest = [](uint64_t bytes, uint64_t used) { return bytes - std::min(bytes, used); };
+  return std::min(rest(memory.budget, memory.used), rest(info_.budget_bytes, allocated_bytes_));
 }
 
 Device::~Device() {

@@ -114,6 +114,11 @@ class Device {
   VkQueue queue() const { return queue_; }
   const VkPhysicalDeviceMemoryProperties& memory() const { return memory_; }
 
+  /// Of its memory, what could be had now.
+  uint64_t free_bytes() const;
+  /// As if this process could have no more than `bytes` of it.
+  void limit_memory(uint64_t bytes) { info_.budget_bytes = std::min(info_.budget_bytes, bytes); }
+
   /// Bytes that arenas hold on it now.
   uint64_t allocated_bytes() const { return allocated_bytes_; }
   void account(int64_t bytes) { allocated_bytes_ += static_cast<uint64_t>(bytes); }
@@ -121,8 +126,9 @@ class Device {
   Status check(VkResult result, std::string_view call) const { return vulkan::check(result, info_.name, call); }
 
  private:
-  explicit Device(DeviceInfo info) : info_(std::move(info)) {}
+  Device(const InstanceApi& api, DeviceInfo info) : instance_api_(&api), info_(std::move(info)) {}
 
+  const InstanceApi* instance_api_;
   DeviceInfo info_;
   DeviceApi api_;
   VkDevice handle_ = VK_NULL_HANDLE;

@@ -31,7 +31,7 @@ Forward::Forward(Device& device, Pipelines& pipelines, const DeviceWeights& weig
       model_(&model),
       options_(options),
       memory_(device, MemoryKind::kDevice, 0),
-      caches_(model.config().n_layers),
+      caches_(weights.layers.size()),
       to_device_(device, MemoryKind::kUpload, 0),
       to_host_(device, MemoryKind::kReadback, 0) {}
 
@@ -72,7 +72,6 @@ Status Forward::allocate() {
       {&gate_, batch * config.d_ff * kFloat},
       {&delta_, batch * config.d_model * kFloat},
       {&last_, config.d_model * kFloat},
-      {&logits_, config.vocab_size * kFloat},
       {&x8_, quantized_bytes(config.d_model)},
       {&attended8_, quantized_bytes(config.q_dim())},
       {&gate8_, quantized_bytes(config.d_ff)},
@@ -80,16 +79,17 @@ Status Forward::allocate() {
       {&counts_, config.n_heads * sizeof(uint32_t)},
       {&pairs_, Operators::argmax_bytes()},
   };
+  if (weights_->part.gives_logits) parts.push_back({&logits_, config.vocab_size * kFloat});
   if (can_matrix()) {
     parts.push_back({&x16_, batch * config.d_model * sizeof(uint16_t)});
     parts.push_back({&attended16_, batch * config.q_dim() * sizeof(uint16_t)});
     parts.push_back({&gate16_, batch * config.d_ff * sizeof(uint16_t)});
   }
   if (is_whole_) {
-    parts.push_back({&addresses_, config.n_layers * shaders::kTensors * sizeof(VkDeviceAddress)});
+    parts.push_back({&addresses_, n_layers() * shaders::kTensors * sizeof(VkDeviceAddress)});
     parts.push_back({&exchange_, operators_.exchange_bytes(layers_of())});
   }
-  for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
+  for (uint32_t layer = 0; layer < n_layers(); ++layer) {
     parts.push_back({&caches_[layer], kv_cache_bytes(config.n_kv_heads, slots_of(layer), config.head_dim)});
   }
   constexpr uint64_t kRounding = 256;
@@ -105,7 +105,14 @@ Status Forward::allocate() {
   for (Decode& decode : decodes_) {
     SAIN_ASSIGN_OR_RETURN(decode.state_out, to_host_.allocate(state_.bytes));
   }
-  SAIN_ASSIGN_OR_RETURN(logits_out_, to_host_.allocate(logits_.bytes));
+  if (logits_) {
+    SAIN_ASSIGN_OR_RETURN(logits_out_, to_host_.allocate(logits_.bytes));
+  } else {
+    SAIN_ASSIGN_OR_RETURN(states_out_, to_host_.allocate(x_.bytes));
+  }
+  if (!weights_->part.takes_tokens) {
+    SAIN_ASSIGN_OR_RETURN(states_in_, to_device_.allocate(x_.bytes));
+  }
   SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
   for (const Slice& cache : caches_) list.clear(cache);  // so that weights of 0 make 0 of whatever is there
   list.clear(counts_);
@@ -115,8 +122,7 @@ Status Forward::allocate() {
 }
 
 KvRule Forward::rule_of(uint32_t layer) const {
-  const ModelConfig& config = model_->config();
-  return config.is_local[layer] ? KvRule{config.sliding_window, 0} : options_.rule;
+  return is_local(layer) ? KvRule{model_->config().sliding_window, 0} : options_.rule;
 }
 
 /// A batch's last token must leave what its first one sees. Whole blocks of 16, for matrices.
@@ -148,23 +154,43 @@ Status Forward::append(std::span<const formats::Token> tokens, bool brings_logit
   }
   for (size_t at = 0; at < tokens.size(); at += batch_) {
     const std::span<const formats::Token> batch = tokens.subspan(at, std::min<size_t>(tokens.size() - at, batch_));
-    has_logits_ = brings_logits && at + batch.size() == tokens.size();
-    SAIN_ASSIGN_OR_RETURN(CommandList * list, list_of(static_cast<uint32_t>(batch.size()), has_logits_));
-    DecodeState state = {};
-    state.position = static_cast<uint32_t>(length_);
-    std::memcpy(tokens_in_.mapped, batch.data(), batch.size_bytes());
-    std::memcpy(state_in_.mapped, &state, sizeof state);
-    SAIN_RETURN_IF_ERROR(list->run());
-    look(state_out_);
-    if (chosen_.stalled != 0) {
-      SAIN_RETURN_IF_ERROR(leave_whole_layers());
-      SAIN_ASSIGN_OR_RETURN(list, list_of(static_cast<uint32_t>(batch.size()), has_logits_));
-      SAIN_RETURN_IF_ERROR(list->run());
-      look(state_out_);
-    }
-    advance(batch.size());
+    SAIN_RETURN_IF_ERROR(start_batch(batch, {}, brings_logits && at + batch.size() == tokens.size()));
+    SAIN_RETURN_IF_ERROR(finish_batch());
   }
   return {};
+}
+
+Status Forward::start_batch(std::span<const formats::Token> tokens, const MatrixView<const float>& states,
+                            bool brings_logits) {
+  SAIN_RETURN_IF_ERROR(check_room(tokens.size()));
+  n_batch_ = static_cast<uint32_t>(tokens.size());
+  batch_brings_logits_ = brings_logits;
+  SAIN_ASSIGN_OR_RETURN(CommandList * list, list_of(n_batch_, brings_logits));
+  DecodeState state = {};
+  state.position = static_cast<uint32_t>(length_);
+  std::memcpy(state_in_.mapped, &state, sizeof state);
+  if (weights_->part.takes_tokens) {
+    std::memcpy(tokens_in_.mapped, tokens.data(), tokens.size_bytes());
+  } else {
+    std::memcpy(states_in_.mapped, states.data, states.rows * states.cols * sizeof(float));
+  }
+  return list->start(1);
+}
+
+Result<MatrixView<const float>> Forward::finish_batch() {
+  SAIN_ASSIGN_OR_RETURN(CommandList * list, list_of(n_batch_, batch_brings_logits_));
+  SAIN_RETURN_IF_ERROR(list->wait());
+  look(state_out_);
+  if (chosen_.stalled != 0) {
+    SAIN_RETURN_IF_ERROR(leave_whole_layers());
+    SAIN_ASSIGN_OR_RETURN(list, list_of(n_batch_, batch_brings_logits_));
+    SAIN_RETURN_IF_ERROR(list->run());
+    look(state_out_);
+  }
+  has_logits_ = batch_brings_logits_;
+  advance(n_batch_);
+  const uint32_t d_model = model_->config().d_model;
+  return MatrixView<const float>{reinterpret_cast<const float*>(states_out_.mapped), n_batch_, d_model, d_model};
 }
 
 Result<std::vector<formats::Token>> Forward::append_likeliest(uint32_t n) {
@@ -237,12 +263,17 @@ void Forward::advance(uint64_t n) {
   reached_ = std::max(reached_, length_);
 }
 
-bool Forward::truncate(uint64_t n_positions) {
-  for (uint32_t layer = 0; n_positions > 0 && layer < model_->config().n_layers; ++layer) {
+bool Forward::can_truncate(uint64_t n_positions) const {
+  for (uint32_t layer = 0; n_positions > 0 && layer < n_layers(); ++layer) {
     const KvRule rule = rule_of(layer);
     const uint64_t first = std::max<uint64_t>(rule.window_begin(n_positions), rule.n_sinks);
     if (first < n_positions && first + slots_of(layer) - rule.n_sinks < reached_) return false;
   }
+  return true;
+}
+
+bool Forward::truncate(uint64_t n_positions) {
+  if (!can_truncate(n_positions)) return false;
   length_ = std::min(length_, n_positions);
   if (length_ == 0) reached_ = 0;
   return true;
@@ -273,7 +304,11 @@ Result<CommandList*> Forward::list_of(uint32_t n_tokens, bool brings_logits) {
 
 Result<CommandList> Forward::record_append(uint32_t n_tokens, bool brings_logits) {
   SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
-  list.copy(tokens_in_.part(0, n_tokens * sizeof(uint32_t)), tokens_);
+  if (weights_->part.takes_tokens) {
+    list.copy(tokens_in_.part(0, n_tokens * sizeof(uint32_t)), tokens_);
+  } else {
+    list.copy(states_in_.part(0, states_bytes(n_tokens)), x_);
+  }
   list.copy(state_in_, state_);
   list.barrier();
   SAIN_RETURN_IF_ERROR(record_pass(list, n_tokens, state_out_));
@@ -283,6 +318,7 @@ Result<CommandList> Forward::record_append(uint32_t n_tokens, bool brings_logits
 }
 
 Status Forward::record_decode() {
+  if (!weights_->part.is_whole()) return {};
   for (Decode& decode : decodes_) {
     SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
     SAIN_RETURN_IF_ERROR(record_pass(list, 1, decode.state_out));
@@ -302,13 +338,16 @@ Result<std::vector<TimedDispatch>> Forward::time_pass(uint32_t n_tokens) {
   return list.times();
 }
 
-/// From tokens_ and state_ to logits_, the next token, and the state after it, of which the host gets a copy.
+/// From tokens_ and state_ to logits_, the next token, and the state after it, of which the host gets a copy; where
+/// others are before or after it from x_ or to states_out_.
 Status Forward::record_pass(CommandList& list, uint32_t n_tokens, const Slice& state_out) {
   const ModelConfig& config = model_->config();
   const bool is_whole = n_tokens == 1 && is_whole_;
   if (is_whole) list.clear(exchange_, shaders::kMissing);
-  SAIN_RETURN_IF_ERROR(
-      operators_.embed(list, weights_->token_embedding, config.embedding_scale, tokens_, n_tokens, x_));
+  if (weights_->part.takes_tokens) {
+    SAIN_RETURN_IF_ERROR(
+        operators_.embed(list, weights_->token_embedding, config.embedding_scale, tokens_, n_tokens, x_));
+  }
   list.barrier();
   if (is_whole) {
     SAIN_RETURN_IF_ERROR(record_whole_layers(list));
@@ -320,15 +359,19 @@ Status Forward::record_pass(CommandList& list, uint32_t n_tokens, const Slice& s
     SAIN_RETURN_IF_ERROR(record_layers(list, n_tokens));
   }
   list.barrier();
-  SAIN_RETURN_IF_ERROR(operators_.argmax(list, logits_, config.vocab_size, n_tokens, pairs_, tokens_, state_));
-  list.barrier();
+  if (weights_->part.gives_logits) {
+    SAIN_RETURN_IF_ERROR(operators_.argmax(list, logits_, config.vocab_size, n_tokens, pairs_, tokens_, state_));
+    list.barrier();
+  } else {
+    list.copy(x_.part(0, states_bytes(n_tokens)), states_out_);
+  }
   list.copy(state_, state_out);
   return {};
 }
 
-/// From x_ to logits_.
+/// From x_ to logits_, or to x_ where others come after.
 Status Forward::record_layers(CommandList& list, uint32_t n_tokens) {
-  for (uint32_t layer = 0; layer < model_->config().n_layers; ++layer) {
+  for (uint32_t layer = 0; layer < n_layers(); ++layer) {
     SAIN_RETURN_IF_ERROR(record_attention(list, layer, n_tokens));
     list.barrier();
     SAIN_RETURN_IF_ERROR(record_ffn(list, layer, n_tokens));
@@ -337,8 +380,9 @@ Status Forward::record_layers(CommandList& list, uint32_t n_tokens) {
   return record_output(list, n_tokens);
 }
 
-/// From the last of x_ to logits_.
+/// From the last of x_ to logits_, if there are any.
 Status Forward::record_output(CommandList& list, uint32_t n_tokens) {
+  if (!weights_->part.gives_logits) return {};
   const ModelConfig& config = model_->config();
   const uint64_t row = config.d_model * sizeof(float);
   if (n_tokens > 1) {
@@ -384,7 +428,7 @@ Status Forward::record_attention(CommandList& list, uint32_t layer, uint32_t n_t
 Attention Forward::attention_of(uint32_t layer, uint32_t n_tokens) const {
   const ModelConfig& config = model_->config();
   const DeviceLayer& w = weights_->layers[layer];
-  const bool is_local = config.is_local[layer];
+  const bool is_local = this->is_local(layer);
   const KvRule rule = rule_of(layer);
   return {
       .parameters = {.n_heads = config.n_heads,

@@ -1,4 +1,5 @@
-// The transformer's forward pass on a Vulkan device: all of it, from token ids to the likeliest next token.
+// The transformer's forward pass on a Vulkan device: all of it, from token ids to the likeliest next token, or the part
+// that the device's weights are for.
 #pragma once
 
 #include <array>
@@ -25,7 +26,8 @@ struct ForwardOptions {
 
 /// Owns the activations and an f16 cache of one conversation on the device. Its command buffers are recorded once: a
 /// decode reads the token and its position from where the one before has left them, so nothing but a submission is
-/// between two tokens. Refers to its device, pipelines, weights and model, which must outlive it. Used by one thread at
+/// between two tokens. With weights of a part of the model it is one stage of the pass, of append_batch() alone. Refers
+/// to its device, pipelines, weights and model, which must outlive it. Used by one thread at
 /// a time.
 class Forward {
  public:
@@ -49,6 +51,13 @@ class Forward {
   /// same submission, which logits() would else need another one for. Errors: kResourceExhausted (beyond max_length,
   /// where there is no window), kInvalidArgument (an id outside the vocabulary), what Vulkan says.
   Status append(std::span<const formats::Token> tokens, bool brings_logits = false);
+
+  /// One batch of at most batch() in two steps, between which the device is at work; nothing else is called between
+  /// them. Stages that take no tokens take `states` (tokens, d_model) of the layers before them, and of `tokens` only
+  /// how many there are. Errors as append().
+  Status start_batch(std::span<const formats::Token> tokens, const MatrixView<const float>& states, bool brings_logits);
+  /// Of stages that give no logits: the states after their layers (tokens, d_model), until the next start.
+  Result<MatrixView<const float>> finish_batch();
 
   /// Appends the likeliest token after what has been appended so far, n times, and returns these tokens; at most
   /// shaders::kHistory. Errors as append().
@@ -76,6 +85,7 @@ class Forward {
   /// Forgets all but the first n_positions. False, and nothing changes, where the next one would see what has been
   /// overwritten.
   bool truncate(uint64_t n_positions);
+  bool can_truncate(uint64_t n_positions) const;
 
   /// What each dispatch of a pass of n_tokens takes, at most batch(); the conversation is of no use after it.
   Result<std::vector<TimedDispatch>> time_pass(uint32_t n_tokens);
@@ -104,6 +114,11 @@ class Forward {
   void look(const Slice& state_out);
   Result<CommandList*> list_of(uint32_t n_tokens, bool brings_logits);
   Result<CommandList> record_append(uint32_t n_tokens, bool brings_logits);
+  uint64_t states_bytes(uint32_t n_tokens) const {
+    return uint64_t{n_tokens} * model_->config().d_model * sizeof(float);
+  }
+  uint32_t n_layers() const { return weights_->part.end - weights_->part.begin; }
+  bool is_local(uint32_t layer) const { return model_->config().is_local[weights_->part.begin + layer]; }
   Status record_decode();
   Status record_pass(CommandList& list, uint32_t n_tokens, const Slice& state_out);
   Status record_layers(CommandList& list, uint32_t n_tokens);
@@ -114,6 +129,7 @@ class Forward {
   Status record_residual(CommandList& list, Product product, const Slice& post_norm);
   // forward_int8.cc: for one token, with activations in 8 bits
   bool can_int8() const;
+  const Slice& next_norm_of(uint32_t layer) const;
   Status record_int8_layers(CommandList& list);
   Status record_int8_attention(CommandList& list, uint32_t layer);
   Status record_int8_ffn(CommandList& list, uint32_t layer, const Slice& next_norm);
@@ -159,9 +175,12 @@ class Forward {
   Slice addresses_, exchange_;       // of layers.comp; only with can_layers()
   std::vector<Slice> caches_;        // of each layer
   Arena to_device_, to_host_;
-  Slice tokens_in_, state_in_;    // mapped
-  Slice state_out_, logits_out_;  // mapped
-  bool has_logits_ = false;       // of the last token, in logits_out_, and nobody has had them
+  Slice tokens_in_, state_in_;        // mapped
+  Slice state_out_, logits_out_;      // mapped
+  Slice states_in_, states_out_;      // (batch_, d_model), mapped: of stages that have others before or after them
+  uint32_t n_batch_ = 0;              // tokens of the batch that is under way
+  bool batch_brings_logits_ = false;  // it does
+  bool has_logits_ = false;           // of the last token, in logits_out_, and nobody has had them
   std::map<std::pair<uint32_t, bool>, CommandList> append_lists_;  // by tokens, and whether logits come too
   std::unique_ptr<CommandList> logits_list_;
 

@@ -10,17 +10,22 @@ bool Forward::can_int8() const {
          config.head_dim % shaders::kQuantizedBlock == 0 && config.head_dim <= kMostHeadDim;
 }
 
+/// Of what a layer leaves; where others come after this part its own will do, whose result nobody reads.
+const Slice& Forward::next_norm_of(uint32_t layer) const {
+  if (layer + 1 < n_layers()) return weights_->layers[layer + 1].attention_norm;
+  return weights_->part.gives_logits ? weights_->output_norm : weights_->layers[layer].attention_norm;
+}
+
 Status Forward::record_int8_layers(CommandList& list) {
   const ModelConfig& config = model_->config();
   SAIN_RETURN_IF_ERROR(operators_.quantize(list, x_, config.d_model, weights_->layers[0].attention_norm, x8_));
-  for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
+  for (uint32_t layer = 0; layer < n_layers(); ++layer) {
     list.barrier();
     SAIN_RETURN_IF_ERROR(record_int8_attention(list, layer));
     list.barrier();
-    const bool is_last = layer + 1 == config.n_layers;
-    SAIN_RETURN_IF_ERROR(
-        record_int8_ffn(list, layer, is_last ? weights_->output_norm : weights_->layers[layer + 1].attention_norm));
+    SAIN_RETURN_IF_ERROR(record_int8_ffn(list, layer, next_norm_of(layer)));
   }
+  if (!weights_->part.gives_logits) return {};
   list.barrier();
   return operators_.vector_product(list, {.w = &weights_->output,
                                           .x = x8_,

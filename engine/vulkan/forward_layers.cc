@@ -47,7 +47,7 @@ Layers Forward::layers_of() const {
                      .magnitude = attention.magnitude,
                      .epsilon = attention.epsilon},
       .dtype = weights_->layers[0].q.dtype,
-      .n_layers = config.n_layers,
+      .n_layers = n_layers(),
       .d_model = config.d_model,
       .d_ff = config.d_ff,
       .n_heads = config.n_heads,
@@ -65,11 +65,9 @@ Layers Forward::layers_of() const {
 }
 
 Status Forward::place_addresses(CommandList& list) {
-  const uint32_t n_layers = model_->config().n_layers;
   std::vector<VkDeviceAddress> addresses;
-  for (uint32_t layer = 0; layer < n_layers; ++layer) {
+  for (uint32_t layer = 0; layer < n_layers(); ++layer) {
     const DeviceLayer& w = weights_->layers[layer];
-    const bool is_last = layer + 1 == n_layers;
     const auto of = [](const DeviceMatrix& matrix) { return matrix.pieces[0].slice.address; };
     addresses.resize(uint64_t{layer + 1} * shaders::kTensors);
     VkDeviceAddress* const a = &addresses[uint64_t{layer} * shaders::kTensors];
@@ -84,8 +82,7 @@ Status Forward::place_addresses(CommandList& list) {
     a[shaders::kTensorGateUp] = of(w.gate_up);
     a[shaders::kTensorDown] = of(w.down);
     a[shaders::kTensorDownBias] = w.down_bias.address;
-    a[shaders::kTensorNextNorm] =
-        (is_last ? weights_->output_norm : weights_->layers[layer + 1].attention_norm).address;
+    a[shaders::kTensorNextNorm] = next_norm_of(layer).address;
     a[shaders::kTensorCache] = caches_[layer].address;
   }
   SAIN_ASSIGN_OR_RETURN(const Slice in, to_device_.allocate(addresses_.bytes));
@@ -103,10 +100,11 @@ Status Forward::record_whole_layers(CommandList& list) {
       operators_.quantize(list, x_, config.d_model, weights_->layers[0].attention_norm, exchange_.part(0, first)));
   list.barrier();
   SAIN_RETURN_IF_ERROR(operators_.layers(list, layers));
+  if (!weights_->part.gives_logits) return {};
   list.barrier();
   return operators_.vector_product(
       list, {.w = &weights_->output,
-             .x = exchange_.part(uint64_t{operators_.layer_words(layers)} * 4 * config.n_layers, first),
+             .x = exchange_.part(uint64_t{operators_.layer_words(layers)} * 4 * n_layers(), first),
              .y = logits_,
              .is_normed = true,
              .epsilon = config.rms_epsilon,

@@ -11,7 +11,7 @@ bool Forward::can_matrix() const {
 }
 
 Status Forward::record_matrix_layers(CommandList& list, uint32_t n_tokens) {
-  for (uint32_t layer = 0; layer < model_->config().n_layers; ++layer) {
+  for (uint32_t layer = 0; layer < n_layers(); ++layer) {
     SAIN_RETURN_IF_ERROR(record_matrix_attention(list, layer, n_tokens));
     list.barrier();
     SAIN_RETURN_IF_ERROR(record_matrix_ffn(list, layer, n_tokens));

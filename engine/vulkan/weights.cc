@@ -15,13 +15,9 @@ bool can_interleave(const LayerWeights& w) {
   return device_type(w.gate.dtype) == device_type(w.up.dtype) && w.gate_bias.empty() && w.up_bias.empty();
 }
 
-uint64_t expected_bytes(const Model& model) {
-  constexpr uint64_t kVectors = uint64_t{1} << 20;  // norms, biases, frequencies: beside the matrices, little
-  uint64_t bytes = kVectors;
-  const Weights& weights = model.weights();
-  weights.for_each_matrix([&](const WeightMatrix& w) { bytes += device_matrix_bytes(w); });
-  if (weights.token_embedding.data != weights.output.data) bytes += device_matrix_bytes(weights.token_embedding);
-  return bytes;
+/// Whether the embedding is the output's matrix too.
+bool is_tied(const Weights& weights) {
+  return weights.token_embedding.data == weights.output.data;
 }
 
 /// Places one thing after another.
@@ -92,6 +88,23 @@ Status place_layer(Placer& place, const ModelConfig& config, const LayerWeights&
 
 }  // namespace
 
+uint64_t part_bytes(const Model& model, const ModelPart& part) {
+  constexpr uint64_t kVectors = uint64_t{1} << 20;  // norms, biases, frequencies: beside the matrices, little
+  uint64_t bytes = kVectors;
+  const Weights& weights = model.weights();
+  for (uint32_t layer = part.begin; layer < part.end; ++layer) {
+    const LayerWeights& w = weights.layers[layer];
+    for (const WeightMatrix* m : {&w.q, &w.k, &w.v, &w.attention_output, &w.gate, &w.up, &w.down}) {
+      bytes += device_matrix_bytes(*m);
+    }
+  }
+  if (part.gives_logits) bytes += device_matrix_bytes(weights.output);
+  if (part.takes_tokens && !(part.gives_logits && is_tied(weights))) {
+    bytes += device_matrix_bytes(weights.token_embedding);
+  }
+  return bytes;
+}
+
 bool DeviceWeights::is_quantized() const {
   const auto is = [](const DeviceMatrix& w) { return w.pieces.empty() || kernels::is_packable(w.dtype); };
   return is(output) && std::ranges::all_of(layers, [&](const DeviceLayer& w) {
@@ -100,23 +113,28 @@ bool DeviceWeights::is_quantized() const {
          });
 }
 
-Result<DeviceWeights> DeviceWeights::load(Device& device, Uploader& uploader, const Model& model) {
+Result<DeviceWeights> DeviceWeights::load(Device& device, Uploader& uploader, const Model& model,
+                                          const ModelPart& part) {
   const ModelConfig& config = model.config();
   const Weights& weights = model.weights();
-  const uint64_t expected = expected_bytes(model);
-  if (expected > device.info().budget_bytes) {
+  const uint64_t expected = part_bytes(model, part);
+  if (const uint64_t free_bytes = device.free_bytes(); expected > free_bytes) {
     return make_error(ErrorCode::kResourceExhausted, "vulkan: {}: the weights take {} bytes, and {} can be had",
-                      device.info().name, expected, device.info().budget_bytes);
+                      device.info().name, expected, free_bytes);
   }
   DeviceWeights placed(Arena(device, MemoryKind::kDevice, expected));
+  placed.part = part;
   Placer place(device, placed.arena_, uploader, model);
-  for (const LayerWeights& w : weights.layers) {
-    SAIN_RETURN_IF_ERROR(place_layer(place, config, w, placed.layers.emplace_back()));
+  for (uint32_t layer = part.begin; layer < part.end; ++layer) {
+    SAIN_RETURN_IF_ERROR(place_layer(place, config, weights.layers[layer], placed.layers.emplace_back()));
   }
-  SAIN_RETURN_IF_ERROR(place.vector(weights.output_norm, placed.output_norm));
-  SAIN_RETURN_IF_ERROR(place.matrix({&weights.output}, placed.output));
-  placed.token_embedding = placed.output;
-  if (weights.token_embedding.data != weights.output.data) {
+  if (part.gives_logits) {
+    SAIN_RETURN_IF_ERROR(place.vector(weights.output_norm, placed.output_norm));
+    SAIN_RETURN_IF_ERROR(place.matrix({&weights.output}, placed.output));
+  }
+  if (part.takes_tokens && part.gives_logits && is_tied(weights)) {
+    placed.token_embedding = placed.output;
+  } else if (part.takes_tokens) {
     SAIN_RETURN_IF_ERROR(place.matrix({&weights.token_embedding}, placed.token_embedding));
   }
   const RopeTable global(config.rope, RopeKind::kGlobal, weights.rope_factors);

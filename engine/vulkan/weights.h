@@ -24,15 +24,29 @@ struct DeviceLayer {
   Slice down_bias = {}, post_ffn_norm = {};
 };
 
+/// What a device computes of a model: some of the layers, and what is before the first and after the last one.
+struct ModelPart {
+  uint32_t begin = 0, end = 0;  // layers
+  bool takes_tokens = false;    // it has the embedding, and begins with layer 0
+  bool gives_logits = false;    // it has the output, and ends with the last layer
+
+  static ModelPart whole(const ModelConfig& config) { return {0, config.n_layers, true, true}; }
+  bool is_whole() const { return takes_tokens && gives_logits; }
+};
+
+/// Bytes of a part's weights on a device, about.
+uint64_t part_bytes(const Model& model, const ModelPart& part);
+
 /// Owns its memory, which is given back when it dies; the device must have finished with it.
 class DeviceWeights {
  public:
   /// Errors: kResourceExhausted (the device has no room), kUnsupported, what Vulkan says.
-  static Result<DeviceWeights> load(Device& device, Uploader& uploader, const Model& model);
+  static Result<DeviceWeights> load(Device& device, Uploader& uploader, const Model& model, const ModelPart& part);
 
-  DeviceMatrix token_embedding;  // of the output, where the two are tied
-  std::vector<DeviceLayer> layers;
-  Slice output_norm;
+  ModelPart part;
+  DeviceMatrix token_embedding;     // of the output, where the two are tied; only where the part takes tokens
+  std::vector<DeviceLayer> layers;  // of the part
+  Slice output_norm;                // this and the next only where the part gives logits
   DeviceMatrix output;
   Slice frequencies_global, frequencies_local;  // rope_frequencies(); the latter only with local layers
   float magnitude_global = 1, magnitude_local = 1;

@@ -173,7 +173,8 @@ TEST_F(AcceleratorTest, WhatItCannotDoIsRefused) {
 }
 
 TEST_F(AcceleratorTest, NamesAreChecked) {
-  for (const char* name : {"", "cuda", "vulkan:", "vulkan:x", "vulkan:1x", "vulkan:-1", "vulkan0"}) {
+  for (const char* name : {"", "cuda", "vulkan:", "vulkan:x", "vulkan:1x", "vulkan:-1", "vulkan:1,", "vulkan:,1",
+                           "vulkan:0:1", "vulkan0"}) {
     const auto opened = Accelerator::open(name);
     ASSERT_FALSE(opened) << name;
     EXPECT_EQ(opened.error().code, ErrorCode::kInvalidArgument) << name;

@@ -57,6 +57,14 @@ TEST(Devices, AModelGivesTheSameAnswerOnEach) {
     EXPECT_EQ(result.exit_code, 0) << result.err;
     EXPECT_EQ(json_of(result)["tokens"], expected) << device["name"];
   }
+  if (devices.size() > 1) {
+    EXPECT_EQ(json_of(run({"--device", "vulkan:0,0"}))["tokens"], expected);
+    const ProcessResult partly = run({"--device", "vulkan", "--gpu-layers", "1"});
+    EXPECT_EQ(json_of(partly)["tokens"], expected);
+    EXPECT_THAT(partly.err, HasSubstr("1 of the 2 layers; the CPU computes the others"));
+    const ProcessResult nothing = run({"--device", "vulkan", "--gpu-layers", "0"});
+    EXPECT_EQ(json_of(nothing)["tokens"].size(), expected.size());
+  }
   const ProcessResult missing = run({"--device", "vulkan:99"});
   EXPECT_EQ(missing.exit_code, 1);
   EXPECT_THAT(missing.err, HasSubstr("vulkan: "));

@@ -261,7 +261,7 @@ TEST_F(RunCommand, WrongUsageIsExitCodeTwoAndSaysWhy) {
       {{"-p", "a", "--special"}, "--raw"},
       {{"-p", "a", "--adapter-scale", "2"}, "--adapter"},
       {{"-p", "a", "--adapter", "a.gguf", "--adapter-scale", "much"}, "much"},
-      {{"-p", "a", "--device", "cuda"}, "expected cpu, vulkan or vulkan:N, found cuda"},
+      {{"-p", "a", "--device", "cuda"}, "expected cpu, vulkan, vulkan:N or vulkan:N,M, found cuda"},
       {{"-p", "a", "--device", "vulkan", "--exact"}, "--exact: expected --device cpu, found vulkan"},
       {{"-p", "a", "--device", "vulkan", "--kv", "q8"}, "--kv q8: expected --device cpu, found vulkan"},
       {{"-p", "a", "--no-such-option"}, "--no-such-option"},

@@ -56,9 +56,10 @@ Status RunOptions::check() const {
 }
 
 Result<std::shared_ptr<engine::Accelerator>> RunOptions::open_device() const {
-  if (device == "cpu") return nullptr;
-  return engine::Accelerator::open(
-      device, [](const std::string& message) { fmt::print(stderr, "sain: warning: {}\n", message); });
+  if (device == "cpu" || gpu_layers == 0) return nullptr;
+  return engine::Accelerator::open(device, {.most_layers = gpu_layers, .warn = [](const std::string& message) {
+                                              fmt::print(stderr, "sain: warning: {}\n", message);
+                                            }});
 }
 
 engine::Tuning RunOptions::tuning() const {
@@ -97,10 +98,16 @@ void add_run_options(CLI::App& command, RunOptions& options) {
 
 void add_backend_options(CLI::App& command, RunOptions& options) {
   command
-      .add_option("--device", options.device,
-                  "Where to compute: cpu, or a GPU as `sain devices` lists it; vulkan: the first one")
+      .add_option(
+          "--device", options.device,
+          "Where to compute: cpu, or a GPU as `sain devices` lists it; vulkan: the first one; vulkan:0,1: both, "
+          "layers divided between them")
       ->capture_default_str()
       ->type_name("DEVICE");
+  command
+      .add_option("--gpu-layers", options.gpu_layers,
+                  "At most N of a model's layers on the GPU, the rest on the CPU (default: as many as it has room for)")
+      ->type_name("N");
   command
       .add_option("--kv", options.kv,
                   "Type of the KV cache: f16, q8 (half of its memory), q4 (keys in 8 bits, values in 4: two fifths) "

@@ -31,6 +31,7 @@ CLI::Validator in_range(T low, T high) {
 struct RunOptions {
   unsigned threads = 0;  // 0: what the tuning says
   std::string device = "cpu";
+  uint32_t gpu_layers = UINT32_MAX;
   std::string kv;  // empty: by precision
   bool exact = false;
   bool no_sidecar = false;
@@ -62,7 +63,7 @@ struct RunOptions {
   engine::Tuning tuning() const;
 };
 
-/// -t, --device, --kv, --exact, --no-sidecar.
+/// -t, --device, --gpu-layers, --kv, --exact, --no-sidecar.
 void add_run_options(CLI::App& command, RunOptions& options);
 
 /// The same without -t.

@@ -2,17 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <memory>
-#include <optional>
-#include <string>
 #include <thread>
 #include <vector>
 
-#include "engine/session.h"
-#include "tests/support/temporary_folder.h"
-#include "tests/support/tiny_model.h"
-#include "tests/support/vulkan_fixture.h"
+#include "tests/support/accelerator_fixture.h"
 
 namespace sain::engine::vulkan {
 namespace {
@@ -23,57 +16,7 @@ using sain::testing::limits_name;
 using sain::testing::some_tokens;
 using sain::testing::TinyModel;
 
-struct NullSink : TokenSink {
-  void on_text(std::string_view) override {}
-};
-
-/// Sessions on a device beside sessions on the CPU.
-class VulkanAccelerator : public sain::testing::VulkanTest {
- protected:
-  void SetUp() override {
-    VulkanTest::SetUp();
-    if (IsSkipped()) return;
-    setenv("SAIN_CACHE", folder_.path().c_str(), 1);
-    auto opened = open_accelerator(
-        0, [this](const std::string& line) { warnings_.push_back(line); }, GetParam());
-    ASSERT_TRUE(opened) << opened.error().message;
-    accelerator_ = *std::move(opened);
-    load(TinyModel("llama"));
-  }
-  void load(const TinyModel& tiny) {
-    const auto path = tiny.write(folder_ / "tiny.gguf");
-    gpu_.emplace(*Model::load({.path = path, .packing = Packing::kMemory, .accelerator = accelerator_}));
-    cpu_.emplace(*Model::load({.path = path, .packing = Packing::kMemory}));
-    ASSERT_NE(gpu_->device(), nullptr) << gpu_->warnings().back();
-  }
-  void TearDown() override {
-    gpu_.reset();
-    if (accelerator_ != nullptr) {
-      EXPECT_EQ(accelerator_->used_bytes(), 0u);
-    }
-    accelerator_.reset();
-    unsetenv("SAIN_CACHE");
-    VulkanTest::TearDown();
-  }
-  Session session(const Model& model, const SessionOptions& options = {}) {
-    auto created = Session::create(model, pool_, options);
-    EXPECT_TRUE(created) << created.error().message;
-    return *std::move(created);
-  }
-  std::vector<Token> generate(Session& session, const std::vector<Token>& prompt, GenerateOptions options = {}) {
-    options.ignore_end = true;
-    NullSink sink;
-    const auto generation = session.generate(prompt, options, {}, sink);
-    EXPECT_TRUE(generation) << generation.error().message;
-    return generation ? generation->tokens : std::vector<Token>();
-  }
-
-  sain::testing::TemporaryFolder folder_;
-  std::vector<std::string> warnings_;
-  std::shared_ptr<Accelerator> accelerator_;
-  std::optional<Model> gpu_, cpu_;
-  ThreadPool pool_{1};
-};
+using VulkanAccelerator = sain::testing::AcceleratorTest;
 
 TEST_P(VulkanAccelerator, AnswersAsTheProcessorDoes) {
   for (const char* architecture : {"llama", "gemma3"}) {

@@ -29,7 +29,7 @@ class VulkanForward : public sain::testing::VulkanTest {
     auto loaded = Model::load({.path = tiny.write(folder_ / "tiny.gguf"), .packing = Packing::kMemory});
     ASSERT_TRUE(loaded) << loaded.error().message;
     model_.emplace(*std::move(loaded));
-    auto placed = DeviceWeights::load(*device_, *uploader_, *model_);
+    auto placed = DeviceWeights::load(*device_, *uploader_, *model_, ModelPart::whole(model_->config()));
     ASSERT_TRUE(placed) << placed.error().message;
     weights_.emplace(*std::move(placed));
   }
@@ -219,7 +219,7 @@ TEST_P(VulkanForward, LoadsAndUnloadsWithoutATrace) {
   weights_.reset();
   const uint64_t before = device_->allocated_bytes();
   for (int i = 0; i < 20; ++i) {
-    weights_.emplace(*DeviceWeights::load(*device_, *uploader_, *model_));
+    weights_.emplace(*DeviceWeights::load(*device_, *uploader_, *model_, ModelPart::whole(model_->config())));
     const auto device = forward();
     ASSERT_TRUE(device->append(some_tokens(3)));
     EXPECT_EQ(device_->allocated_bytes() > before + weights_->bytes(), true);

@@ -101,9 +101,9 @@ struct AttentionParameters {
 
 /// What layers.comp exchanges between workgroups: each word is written once in a pass, and kMissing before. No code of
 /// a vector in 8 bits makes that word up, and of floats it is next to 0. For each layer, from these words on, in this
-/// order: the layer's input in 8 bits; q, k and v (q_dim + 2 kv_dim); parts of heads (n_heads, kSplits, head_dim + 4);
-/// in 8 bits what they have attended to, the input of gate and up, and theirs. After the last layer, its result in 8
-/// bits.
+/// order: the layer's input in 8 bits; q, k and v (q_dim + 2 kv_dim); parts of heads (n_heads, kSplits, head_dim / 2 +
+/// 4), what they have attended to in f16; in 8 bits the input of gate and up, and theirs. After the last layer, its
+/// result in 8 bits.
 SAIN_CONST uint kMissing = 0x80808080u;
 
 /// The tensors of a layer that layers.comp reads, in the order of their addresses: uvec2 each, 0 where there is none.

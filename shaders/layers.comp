@@ -5,8 +5,9 @@
 // written twice in a pass. Weights depend on nothing, so a workgroup asks for the first of its next ones before it waits.
 // A workgroup that has waited for too long goes on with what is there, and says so in the state.
 //
-// The steps of a layer: q, k and v; attention (a workgroup a head and share of the positions); its parts brought together;
-// its output; gate and up; down. Formulas are those of vector_product.comp, rope.comp and attention_int8.comp.
+// The steps of a layer: q, k and v; attention (a workgroup a head and share of the positions); its output, for which each
+// workgroup brings all parts together; gate and up; down. Formulas are those of vector_product.comp, rope.comp and
+// attention_int8.comp.
 //
 // Bindings: 0 DecodeState, 1 addresses (kLayers, kTensors), 2 exchange, 3 x (kColumns), the residual stream before the first
 // layer and then after the last, 4 frequencies. The first layer's input is there too; what comes last is the last input.
@@ -61,12 +62,11 @@ void store_next(uint at, uint word) {
 #include "shaders/dot.glsl"
 
 const uint kQueryDim = kHeads * kHeadDim, kKvDim = kKvHeads * kHeadDim;
-const uint kPartWords = kHeadDim + 4;  // sums, the greatest score, the sum of weights
+const uint kPartWords = kHeadDim / 2 + 4;  // means in f16, the greatest score, the sum of weights
 // Of a layer's exchange.
 const uint kQkvAt = kColumns / kQuantizedBlock * kQuantizedWords;
 const uint kPartsAt = kQkvAt + kQueryDim + 2 * kKvDim;
-const uint kAttendedAt = kPartsAt + kHeads * kSplits * kPartWords;
-const uint kFfnAt = kAttendedAt + kQueryDim / kQuantizedBlock * kQuantizedWords;
+const uint kFfnAt = kPartsAt + kHeads * kSplits * kPartWords;
 const uint kGateAt = kFfnAt + kColumns / kQuantizedBlock * kQuantizedWords;
 
 const uint kLonger = kColumns > kFeedForward ? kColumns : kFeedForward;
@@ -86,32 +86,34 @@ shared float partial_squares[kSubgroups];
 shared vec4 partial[kGroups * kCrewSubgroups * 4];
 shared vec4 residual[(kColumns / kGroupRows + kWorkgroups - 1) / kWorkgroups * 4];
 shared vec2 angles[kHeadDim / 2];
-shared float heads[3 * kHeadDim];  // of q, k and v
-shared vec4 query[kHeadDim / 4];
-shared float key[kHeadDim];
-shared uvec4 new_rows[kHeadDim / 4];  // of the cache: key and value
-shared float scores[kTeams * kAhead];
 shared vec4 merging[kSubgroups * kHeadDim / 4];
+shared vec2 merging_weights[kSubgroups];  // the greatest score, and the sum of weights
 
 uint thread = gl_LocalInvocationIndex;
 uint patience = 1u << 18;  // looks at words that are missing, some tenths of a second
 
-uint take(uint at) {
-  uint word = exchange[at];
-  while (word == kMissing && patience != 0) {
-    word = exchange[at];
-    --patience;
-  }
-  return word;
+bool is_missing(uvec4 words) {
+  return any(equal(words, uvec4(kMissing)));
 }
 
-uvec4 take_quad(uint at) {
-  uvec4 words = exchange_quads[at / 4];
-  while (any(equal(words, uvec4(kMissing))) && patience != 0) {
+/// Four words that have been looked at before.
+void wait_for(uint at, inout uvec4 words) {
+  while (is_missing(words) && patience != 0) {
     words = exchange_quads[at / 4];
     --patience;
   }
-  return words;
+}
+
+/// Two looks are under way at once.
+void take_two(uint at0, uint at1, out uvec4 words0, out uvec4 words1) {
+  words0 = exchange_quads[at0 / 4];
+  words1 = exchange_quads[at1 / 4];
+  wait_for(at0, words0);
+  wait_for(at1, words1);
+}
+
+void give_word(uint at, uint word) {
+  exchange[at] = word == kMissing ? 0 : word;
 }
 
 void give(uint at, vec4 values) {
@@ -125,17 +127,25 @@ void let_others_run() {
   if (kWorkgroups == 1) barrier();
 }
 
+/// A part of a vector in 8 bits becomes one of `vector`; returns the squares in it.
+float keep_quad(uint i, uvec4 words) {
+  vector[2 * i] = words.xy;
+  vector[2 * i + 1] = words.zw;
+  // The sixth word of a block.
+  return i % 3 == 0 ? 0 : uintBitsToFloat(i % 3 == 1 ? words.y : words.w);
+}
+
 /// n elements in 8 bits become `vector`; returns the sum of the squares in it.
 float receive(uint at, uint n) {
   float squares = 0;
   let_others_run();
-  [[dont_unroll]] for (uint i = thread; i < n / kQuantizedBlock * kQuantizedWords / 4; i += gl_WorkGroupSize.x) {
-    const uvec4 words = take_quad(at + 4 * i);
-    vector[2 * i] = words.xy;
-    vector[2 * i + 1] = words.zw;
-    // The sixth word of a block.
-    if (i % 3 == 1) squares += uintBitsToFloat(words.y);
-    if (i % 3 == 2) squares += uintBitsToFloat(words.w);
+  const uint n_quads = n / kQuantizedBlock * kQuantizedWords / 4;
+  [[dont_unroll]] for (uint i = thread; i < n_quads; i += 2 * gl_WorkGroupSize.x) {
+    const uint j = i + gl_WorkGroupSize.x;
+    uvec4 words0, words1;
+    take_two(at + 4 * i, at + 4 * min(j, n_quads - 1), words0, words1);
+    squares += keep_quad(i, words0);
+    if (j < n_quads) squares += keep_quad(j, words1);
   }
   squares = subgroupAdd(squares);
   if (subgroupElect()) partial_squares[gl_SubgroupID] = squares;
@@ -155,7 +165,7 @@ struct Step {
 Step step_of(uint stage) {
   switch (stage) {
     case 0: return Step((kQueryDim + 2 * kKvDim) / kGroupRows, kColumns, 0, kQkvAt, kStore, kTensorQ, kTensorQkvBias, 0);
-    case 1: return Step(kColumns / kGroupRows, kQueryDim, kAttendedAt, kFfnAt, kAdd, kTensorOutput, kTensorOutputBias, kTensorFfnNorm);
+    case 1: return Step(kColumns / kGroupRows, kQueryDim, kPartsAt, kFfnAt, kAdd, kTensorOutput, kTensorOutputBias, kTensorFfnNorm);
     case 2: return Step(kFeedForward / kGroupRows, kColumns, kFfnAt, kGateAt, kGated, kTensorGateUp, 0, 0);
     default: return Step(kColumns / kGroupRows, kFeedForward, kGateAt, p.layer_words, kAdd, kTensorDown, kTensorDownBias, kTensorNextNorm);
   }
@@ -173,175 +183,230 @@ void unpack(uvec4 word, out vec4 low, out vec4 high) {
   high = vec4(unpackHalf2x16(word.z), unpackHalf2x16(word.w));
 }
 
-/// Fills `query`, and `key` beside it, from what has come of the head's.
-void turn(uint layer) {
-  vec2 norms = vec2(p.scale, 1);
-  const uvec2 norm_weights = tensors[layer * kTensors + kTensorHeadNorms];
+/// Eight elements of a head's q, k or v: a lane's.
+void take_row(uint at, out vec4 low, out vec4 high) {
+  uvec4 words0, words1;
+  take_two(at, at + 4, words0, words1);
+  low = uintBitsToFloat(words0);
+  high = uintBitsToFloat(words1);
+}
+
+vec4 shuffle(vec4 values, uint lane) {
+  return vec4(subgroupShuffle(values.x, lane), subgroupShuffle(values.y, lane), subgroupShuffle(values.z, lane), subgroupShuffle(values.w, lane));
+}
+
+/// Two neighbouring pairs, of which the first is `pair`.
+vec4 turn_pairs(vec4 pairs, uint pair) {
+  const vec2 a = angles[pair], b = angles[pair + 1];
+  return vec4(pairs.x * a.x - pairs.y * a.y, pairs.x * a.y + pairs.y * a.x, pairs.z * b.x - pairs.w * b.y, pairs.z * b.y + pairs.w * b.x);
+}
+
+/// Four elements, each the first (sign -1) or second (1) of the pairs from `pair` on, whose others are `other`.
+vec4 turn_halves(vec4 mine, vec4 other, uint pair, float sign) {
+  const vec4 cosines = vec4(angles[pair].x, angles[pair + 1].x, angles[pair + 2].x, angles[pair + 3].x);
+  const vec4 sines = vec4(angles[pair].y, angles[pair + 1].y, angles[pair + 2].y, angles[pair + 3].y);
+  return mine * cosines + sign * other * sines;
+}
+
+/// Normalises a head of q (0) or k (1), if the model does, and turns it; the lanes of a team together.
+void turn(uint layer, uint which, uint c, inout vec4 low, inout vec4 high) {
+  const bool is_part = gl_SubgroupInvocationID % kLanes < kPieces;
   if (kHeadNorm) {
-    vec2 squares = vec2(0);
-    [[dont_unroll]] for (uint i = gl_SubgroupInvocationID; i < kHeadDim; i += gl_SubgroupSize) {
-      squares += vec2(heads[i] * heads[i], heads[kHeadDim + i] * heads[kHeadDim + i]);
-    }
-    norms *= inversesqrt(subgroupAdd(squares) / float(kHeadDim) + p.epsilon);
+    const uvec2 at = tensors[layer * kTensors + kTensorHeadNorms];
+    float squares = is_part ? dot(low, low) + dot(high, high) : 0;
+    [[unroll]] for (uint m = 1; m < kLanes; m *= 2) squares += subgroupShuffleXor(squares, m);
+    const float norm = inversesqrt(squares / float(kHeadDim) + p.epsilon);
+    low *= norm * VectorsAt(at).values[which * kHeadDim / 4 + c * 2];
+    high *= norm * VectorsAt(at).values[which * kHeadDim / 4 + c * 2 + 1];
   }
-  [[dont_unroll]] for (uint i = thread; i < kHeadDim; i += gl_WorkGroupSize.x) {
-    const uint which = i / (kHeadDim / 2), pair = i % (kHeadDim / 2);
-    const bool is_half = !kAdjacent && pair < p.rotary_dim / 2;
-    const uint a = is_half ? pair : 2 * pair, b = is_half ? pair + p.rotary_dim / 2 : a + 1;
-    vec2 before = norms[which] * vec2(heads[which * kHeadDim + a], heads[which * kHeadDim + b]);
-    if (kHeadNorm) {
-      before *= vec2(FloatsAt(norm_weights).values[which * kHeadDim + a], FloatsAt(norm_weights).values[which * kHeadDim + b]);
-    }
-    const vec2 angle = angles[pair];
-    const vec2 turned = vec2(before.x * angle.x - before.y * angle.y, before.x * angle.y + before.y * angle.x);
-    if (which == 0) {
-      query[a / 4][a % 4] = turned.x;
-      query[b / 4][b % 4] = turned.y;
-    } else {
-      key[a] = turned.x;
-      key[b] = turned.y;
-    }
+  if (kAdjacent) {
+    low = turn_pairs(low, c * 4);
+    high = turn_pairs(high, c * 4 + 2);
+    return;
   }
-  barrier();
+  const uint half_lanes = p.rotary_dim / 16, team = gl_SubgroupInvocationID / kLanes * kLanes;
+  const bool is_first = c < half_lanes;
+  const uint partner = c >= 2 * half_lanes ? c : is_first ? c + half_lanes : c - half_lanes;
+  const vec4 low_other = shuffle(low, team + partner), high_other = shuffle(high, team + partner);
+  if (c >= 2 * half_lanes) return;
+  const uint pair = (is_first ? c : c - half_lanes) * 8;
+  low = turn_halves(low, low_other, pair, is_first ? -1 : 1);
+  high = turn_halves(high, high_other, pair + 4, is_first ? -1 : 1);
 }
 
-uint pack(bool is_value, uint i) {
-  const vec2 pair = is_value ? vec2(heads[2 * kHeadDim + i], heads[2 * kHeadDim + i + 1]) : vec2(key[i], key[i + 1]);
-  return packHalf2x16(clamp(pair, -65504, 65504));
+/// As the cache has them.
+uvec4 pack(vec4 low, vec4 high) {
+  low = clamp(low, -65504, 65504);
+  high = clamp(high, -65504, 65504);
+  return uvec4(packHalf2x16(low.xy), packHalf2x16(low.zw), packHalf2x16(high.xy), packHalf2x16(high.zw));
 }
 
-/// Waits for q, k and v of a head, whose key and value are written to the cache if it is this workgroup's to do so.
-void receive_head(uint layer, uint base, uint head, uint position, bool has_last) {
-  const uint kv_head = head / (kHeads / kKvHeads);
-  [[dont_unroll]] for (uint i = thread; i < 3 * kHeadDim; i += gl_WorkGroupSize.x) {
-    const uint which = i / kHeadDim;
-    const uint first = which == 0 ? head * kHeadDim : kQueryDim + ((which - 1) * kKvHeads + kv_head) * kHeadDim;
-    heads[i] = uintBitsToFloat(take(base + kQkvAt + first + i % kHeadDim));
-  }
-  barrier();
-  turn(layer);
-  if (!has_last) return;
-  const uint row = key_at(kv_head, slot_of(position)) / 8;
-  [[dont_unroll]] for (uint i = thread; i < kHeadDim / 4; i += gl_WorkGroupSize.x) {
-    const bool is_value = i >= kPieces;
-    const uint c = i % kPieces;
-    const uvec4 words = uvec4(pack(is_value, c * 8), pack(is_value, c * 8 + 2), pack(is_value, c * 8 + 4), pack(is_value, c * 8 + 6));
-    new_rows[i] = words;
-    if (head % (kHeads / kKvHeads) == 0) {
-      CacheAt(tensors[layer * kTensors + kTensorCache]).rows[row + (is_value ? p.n_slots * kRow / 8 : 0) + c] = words;
-    }
-  }
-  barrier();
+/// Of the i-th position that is seen.
+uint row_of(uint head_row, Seen seen, uint i) {
+  const uint slot = seen.first_slot + i;
+  return head_row + (slot < p.n_slots ? slot : slot - p.n_slots) * (kRow / 8);
 }
 
-/// What the heads that are this workgroup's attend to, in this workgroup's share of the positions.
+/// What the heads that are this workgroup's attend to, in this workgroup's share of the positions: a team looks at some
+/// of them, and what teams have seen is brought together in the end.
 void attend(uint layer, uint base, Seen seen) {
-  const uint lane = thread % kLanes, team = thread / kLanes;
+  const uint lane = thread % kLanes, team = thread / kLanes, c = min(lane, kPieces - 1);
   const uvec2 cache = tensors[layer * kTensors + kTensorCache];
+  let_others_run();
   [[dont_unroll]] for (uint task = gl_WorkGroupID.x; task < kHeads * seen.n_parts; task += kWorkgroups) {
     const uint head = task % kHeads, split = task / kHeads, kv_head = head / (kHeads / kKvHeads);
     const uint share_begin = split * seen.share, share_end = min(share_begin + seen.share, seen.n);
+    const uint head_row = key_at(kv_head, 0) / 8 + c, to_value = p.n_slots * kRow / 8;
     float most = kNothing, total = 0;
-    vec4 low_sum = vec4(0), high_sum = vec4(0);
-    barrier();  // what is shared has been read
+    vec4 low_sum = vec4(0), high_sum = vec4(0), low_query, high_query;
+    // Rows of the cache are asked for as long before they are needed as there is room for them. Of the token's own
+    // position what is loaded is old, and replaced.
+    uvec4 key0, key1, key2, key3, value0, value1, value2, value3;
+#define SAIN_FOR_AHEAD(f) f(0) f(1) f(2) f(3)
+#define SAIN_ROW(a) row_of(head_row, seen, min(asked + a * kTeams + team, share_end - 1))
+#define SAIN_ASK_KEY(a) key##a = CacheAt(cache).rows[SAIN_ROW(a)];
+#define SAIN_ASK_VALUE(a) value##a = CacheAt(cache).rows[SAIN_ROW(a) + to_value];
+    uint asked = share_begin;
+    SAIN_FOR_AHEAD(SAIN_ASK_KEY)
+    SAIN_FOR_AHEAD(SAIN_ASK_VALUE)
+    take_row(base + kQkvAt + head * kHeadDim + c * 8, low_query, high_query);
+    turn(layer, 0, c, low_query, high_query);
+    low_query *= lane < kPieces ? p.scale : 0;
+    high_query *= lane < kPieces ? p.scale : 0;
+    // The token's own key and value, where they are this team's.
+    uvec4 new_key = uvec4(0), new_value = uvec4(0);
+    const bool has_new = share_end == seen.n && (seen.n - 1 - share_begin) % kTeams == team;
+    if (has_new) {
+      vec4 low, high;
+      take_row(base + kQkvAt + kQueryDim + kv_head * kHeadDim + c * 8, low, high);
+      turn(layer, 1, c, low, high);
+      new_key = pack(low, high);
+      take_row(base + kQkvAt + kQueryDim + kKvDim + kv_head * kHeadDim + c * 8, low, high);
+      new_value = pack(low, high);
+      if (head % (kHeads / kKvHeads) == 0 && lane < kPieces) {
+        const uint row = head_row + slot_of(seen.position) * (kRow / 8);
+        CacheAt(cache).rows[row] = new_key;
+        CacheAt(cache).rows[row + to_value] = new_value;
+      }
+    }
     [[dont_unroll]] for (uint block = share_begin; block < share_end; block += kTeams * kAhead) {
-      // Of the token's own position what is loaded is old, and replaced.
-      uvec4 key0, key1, key2, key3, value0, value1, value2, value3;
-      const uint c = min(lane, kPieces - 1), head_row = key_at(kv_head, 0) / 8 + c;
-#define SAIN_ASK(a)                                                                                              \
-  {                                                                                                               \
-    const uint slot = seen.first_slot + min(block + a * kTeams + team, share_end - 1);                             \
-    const uint row = head_row + (slot < p.n_slots ? slot : slot - p.n_slots) * (kRow / 8);                         \
-    key##a = CacheAt(cache).rows[row];                                                                            \
-    value##a = CacheAt(cache).rows[row + p.n_slots * kRow / 8];                                                   \
+      asked = block + kTeams * kAhead;
+      const bool asks = asked < share_end;
+      float score0, score1, score2, score3;
+#define SAIN_SCORE(a)                                                                            \
+  {                                                                                              \
+    const uint i = block + a * kTeams + team;                                                    \
+    vec4 low, high;                                                                              \
+    unpack(has_new && i + 1 == seen.n ? new_key : key##a, low, high);                            \
+    if (asks) { SAIN_ASK_KEY(a) }                                                                \
+    score##a = dot(low_query, low) + dot(high_query, high);                                      \
+    [[unroll]] for (uint m = 1; m < kLanes; m *= 2) score##a += subgroupShuffleXor(score##a, m); \
+    score##a = i < share_end ? soft_cap(score##a, p.soft_cap) : kNothing;                        \
   }
-      SAIN_ASK(0) SAIN_ASK(1) SAIN_ASK(2) SAIN_ASK(3)
-      if (block == share_begin) receive_head(layer, base, head, seen.position, share_end == seen.n);
-      const vec4 low_query = lane < kPieces ? query[c * 2] : vec4(0), high_query = lane < kPieces ? query[c * 2 + 1] : vec4(0);
-#define SAIN_SCORE(a)                                                                                             \
-  {                                                                                                               \
-    const uint i = block + a * kTeams + team;                                                                     \
-    if (i + 1 == seen.n) {                                                                                        \
-      key##a = new_rows[c];                                                                                       \
-      value##a = new_rows[kPieces + c];                                                                           \
-    }                                                                                                             \
-    vec4 low, high;                                                                                               \
-    unpack(key##a, low, high);                                                                                    \
-    float score = dot(low_query, low) + dot(high_query, high);                                                    \
-    [[unroll]] for (uint m = 1; m < kLanes; m *= 2) score += subgroupShuffleXor(score, m);                        \
-    if (lane == 0) scores[a * kTeams + team] = i < share_end ? soft_cap(score, p.soft_cap) : kNothing;            \
-  }
-      SAIN_SCORE(0) SAIN_SCORE(1) SAIN_SCORE(2) SAIN_SCORE(3)
-      barrier();
+      SAIN_FOR_AHEAD(SAIN_SCORE)
       const float before = most;
-      [[unroll]] for (uint i = 0; i < kTeams * kAhead; i += gl_SubgroupSize) most = max(most, scores[i + gl_SubgroupInvocationID]);
-      most = subgroupMax(most);
-      float sum = 0;
-      [[unroll]] for (uint i = 0; i < kTeams * kAhead; i += gl_SubgroupSize) sum += exp(scores[i + gl_SubgroupInvocationID] - most);
+      most = max(most, max(max(score0, score1), max(score2, score3)));
       const float keep = exp(before - most);
-      total = total * keep + subgroupAdd(sum);
+      total *= keep;
       low_sum *= keep;
       high_sum *= keep;
-#define SAIN_ADD(a)                                                  \
-  {                                                                  \
-    const float weight = exp(scores[a * kTeams + team] - most);      \
-    vec4 low, high;                                                  \
-    unpack(value##a, low, high);                                     \
-    low_sum += weight * low;                                         \
-    high_sum += weight * high;                                       \
+#define SAIN_ADD(a)                                                                               \
+  {                                                                                               \
+    const float weight = score##a == kNothing ? 0 : exp(score##a - most);                         \
+    vec4 low, high;                                                                               \
+    unpack(has_new && block + a * kTeams + team + 1 == seen.n ? new_value : value##a, low, high); \
+    if (asks) { SAIN_ASK_VALUE(a) }                                                               \
+    total += weight;                                                                              \
+    low_sum += weight * low;                                                                      \
+    high_sum += weight * high;                                                                    \
   }
-      SAIN_ADD(0) SAIN_ADD(1) SAIN_ADD(2) SAIN_ADD(3)
-      barrier();
+      SAIN_FOR_AHEAD(SAIN_ADD)
     }
 
     [[dont_unroll]] for (uint m = kLanes; m < gl_SubgroupSize; m *= 2) {
-      low_sum += subgroupShuffleXor(low_sum, m);
-      high_sum += subgroupShuffleXor(high_sum, m);
+      const float other = subgroupShuffleXor(most, m), both = max(most, other), mine = exp(most - both), theirs = exp(other - both);
+      most = both;
+      total = mine * total + theirs * subgroupShuffleXor(total, m);
+      low_sum = mine * low_sum + theirs * subgroupShuffleXor(low_sum, m);
+      high_sum = mine * high_sum + theirs * subgroupShuffleXor(high_sum, m);
     }
     if (gl_SubgroupInvocationID < kPieces) {
       merging[lane * 2 * kSubgroups + gl_SubgroupID] = low_sum;
       merging[(lane * 2 + 1) * kSubgroups + gl_SubgroupID] = high_sum;
     }
+    if (subgroupElect()) merging_weights[gl_SubgroupID] = vec2(most, total);
     barrier();
     const uint part = base + kPartsAt + (head * kSplits + split) * kPartWords;
     [[dont_unroll]] for (uint i = thread; i < kHeadDim / 4 * kSubgroups; i += gl_WorkGroupSize.x) {
-      vec4 sum = merging[i];
-      [[unroll]] for (uint m = 1; m < kSubgroups; m *= 2) sum += subgroupShuffleXor(sum, m);
-      if (i % kSubgroups == 0) give(part + i / kSubgroups * 4, sum);
+      const vec2 seen_by = merging_weights[i % kSubgroups];
+      float greatest = seen_by.x;
+      [[unroll]] for (uint m = 1; m < kSubgroups; m *= 2) greatest = max(greatest, subgroupShuffleXor(greatest, m));
+      const float weight = exp(seen_by.x - greatest);
+      vec4 sum = weight * merging[i];
+      float all = weight * seen_by.y;
+      [[unroll]] for (uint m = 1; m < kSubgroups; m *= 2) {
+        sum += subgroupShuffleXor(sum, m);
+        all += subgroupShuffleXor(all, m);
+      }
+      if (i % kSubgroups == 0) {
+        sum = clamp(sum / all, -65504, 65504);
+        give_word(part + i / kSubgroups * 2, packHalf2x16(sum.xy));
+        give_word(part + i / kSubgroups * 2 + 1, packHalf2x16(sum.zw));
+      }
+      if (i == 0) give(part + kHeadDim / 2, vec4(greatest, all, 0, 0));
     }
-    if (thread == 0) give(part + kHeadDim, vec4(most, total, 0, 0));
+    barrier();  // what is shared has been read
   }
 }
 
-/// Brings the parts together: a subgroup 16 elements, of which 4 invocations have a part.
-void merge(uint base, Seen seen) {
-  const uint quad = gl_SubgroupInvocationID % 4, split = gl_SubgroupInvocationID / 4;
+/// Four codes of 8 bits.
+uint codes_word(vec4 elements) {
+  const ivec4 codes = ivec4(round(elements)) & 0xff;
+  return uint(codes.x | codes.y << 8 | codes.z << 16 | codes.w << 24);
+}
+
+/// The parts of all heads, brought together, become `vector`: 8 elements an invocation.
+void receive_attended(uint base, Seen seen) {
   let_others_run();
-  [[dont_unroll]] for (uint block = gl_WorkGroupID.x + gl_SubgroupID * kWorkgroups; block < kQueryDim / 16; block += kWorkgroups * kSubgroups) {
-    const uint element = block * 16 + quad * 4;
-    vec4 sum = vec4(0);
+  [[dont_unroll]] for (uint i = thread; i < kQueryDim / 8; i += gl_WorkGroupSize.x) {
+    const uint part = base + kPartsAt + i * 8 / kHeadDim * kSplits * kPartWords, word = i * 8 % kHeadDim / 2;
+    uvec4 tails[kSplits], words[kSplits];
+    [[unroll]] for (uint split = 0; split < kSplits; ++split) {
+      const uint at = part + min(split, seen.n_parts - 1) * kPartWords;
+      tails[split] = exchange_quads[(at + kHeadDim / 2) / 4];
+      words[split] = exchange_quads[(at + word) / 4];
+    }
     float most = kNothing, total = 0;
-    if (split < seen.n_parts) {
-      const uint part = base + kPartsAt + (element / kHeadDim * kSplits + split) * kPartWords;
-      sum = uintBitsToFloat(take_quad(part + element % kHeadDim));
-      const vec4 tail = uintBitsToFloat(take_quad(part + kHeadDim));
-      most = tail.x;
-      total = tail.y;
+    vec4 low_sum = vec4(0), high_sum = vec4(0);
+    [[unroll]] for (uint split = 0; split < kSplits; ++split) {
+      if (split >= seen.n_parts) break;
+      const uint at = part + split * kPartWords;
+      wait_for(at + kHeadDim / 2, tails[split]);
+      wait_for(at + word, words[split]);
+      const vec2 tail = uintBitsToFloat(tails[split].xy);
+      vec4 low, high;
+      unpack(words[split], low, high);
+      const float greatest = max(most, tail.x), keep = exp(most - greatest), weight = exp(tail.x - greatest) * tail.y;
+      low_sum = keep * low_sum + weight * low;
+      high_sum = keep * high_sum + weight * high;
+      total = keep * total + weight;
+      most = greatest;
     }
-    const float weight = exp(most - subgroupMax(most));
-    sum *= weight;
-    total *= weight;
-    [[dont_unroll]] for (uint m = 4; m < gl_SubgroupSize; m *= 2) {
-      sum += subgroupShuffleXor(sum, m);
-      total += subgroupShuffleXor(total, m);
-    }
-    next_at = base + kAttendedAt;
-    if (split == 0) store_quantized(element, sum / total, sum / total);
+    low_sum /= total;
+    high_sum /= total;
+    const vec4 magnitudes = max(abs(low_sum), abs(high_sum));
+    float greatest = max(max(magnitudes.x, magnitudes.y), max(magnitudes.z, magnitudes.w));
+    greatest = max(greatest, subgroupShuffleXor(greatest, 1));
+    const float scale = greatest == 0 ? 0 : 127 / greatest;
+    const uint at = i / 2 * 3;
+    vector[at + i % 2] = uvec2(codes_word(low_sum * scale), codes_word(high_sum * scale));
+    if (i % 2 == 0) vector[at + 2] = uvec2(floatBitsToUint(greatest / 127), 0);
   }
+  barrier();
 }
 
-/// A step, in which attention comes first where it is the one after that. Of the weights, which it does not have to wait
-/// for, the first are asked for before anything else, and others whenever some have been used.
+/// A step, and attention first where it is the one after that. Of the weights, which it does not have to wait for, the
+/// first are asked for before the input, and the next of each tile as soon as that has been used.
 void run(uint layer, uint stage, Seen seen) {
   const Step s = step_of(stage);
   const uint base = layer * p.layer_words, own = gl_WorkGroupID.x, pairs = s.result == kGated ? 2 : 1;
@@ -351,6 +416,7 @@ void run(uint layer, uint stage, Seen seen) {
   Packed tile0, tile1, tile2, tile3;  // no array, which compilers would not keep in registers
   float norm = 1;
   uint from = 0;
+  if (stage == 1) attend(layer, base, seen);
   do {
     const uint to = min(from + kGroups, mine);
     if (from != 0) barrier();  // `partial` has been read
@@ -379,21 +445,17 @@ void run(uint layer, uint stage, Seen seen) {
       const bool uses = iteration != 0 && group < to, loads = load_group < to;
       weights_at = tensors[layer * kTensors + (loads ? tensor : 0)];
       at *= group_words(s.n_columns);
-      // Beyond the last block it is that one again, and counts nothing.
       const uint used = round * kTiles * kStep + first_block, loaded = load_round * kTiles * kStep + first_block;
-#define SAIN_USE(i)                                                                                       \
-  {                                                                                                       \
-    const uint block = used + i * kStep, x_at = (min(block, n_blocks - 1) * 2 + part / 2) * 3;            \
-    const float scale = block < n_blocks ? uintBitsToFloat(vector[x_at + 2].x) : 0;                       \
-    sum += multiply(codes_of(tile##i), vector[x_at + part % 2], scale);                                   \
+#define SAIN_USE(i)                                                                                   \
+  if (uses && used + i * kStep < n_blocks) {                                                          \
+    const uint x_at = ((used + i * kStep) * 2 + part / 2) * 3;                                        \
+    sum += multiply(codes_of(tile##i), vector[x_at + part % 2], uintBitsToFloat(vector[x_at + 2].x)); \
   }
-#define SAIN_LOAD(i) tile##i = load_packed(at, min(loaded + i * kStep, n_blocks - 1), part, quad);
-      if (uses) {
-        SAIN_USE(0) SAIN_USE(1) SAIN_USE(2) SAIN_USE(3)
-      }
-      if (loads) {
-        SAIN_LOAD(0) SAIN_LOAD(1) SAIN_LOAD(2) SAIN_LOAD(3)
-      }
+#define SAIN_LOAD(i) if (loads && loaded + i * kStep < n_blocks) tile##i = load_packed(at, loaded + i * kStep, part, quad);
+      SAIN_USE(0) SAIN_LOAD(0)
+      SAIN_USE(1) SAIN_LOAD(1)
+      SAIN_USE(2) SAIN_LOAD(2)
+      SAIN_USE(3) SAIN_LOAD(3)
       if (++load_round == n_rounds) {
         load_round = 0;
         load_group += kCrews;
@@ -401,10 +463,8 @@ void run(uint layer, uint stage, Seen seen) {
       if (iteration == 0) {
         if (from == 0) {
           if (stage == 1) {
-            attend(layer, base, seen);
-            merge(base, seen);
-          }
-          if (mine != 0) {
+            if (mine != 0) receive_attended(base, seen);
+          } else if (mine != 0) {
             const float squares = receive(base + s.from_at, s.n_columns);
             if (s.result == kStore || s.result == kGated) norm = inversesqrt(squares / float(s.n_columns) + p.epsilon);
           }

@@ -230,8 +230,8 @@ uint32_t Operators::layer_splits(const Layers& args) const {
 uint32_t Operators::layer_words(const Layers& args) const {
   constexpr uint32_t kAlignment = 64;  // of a binding, in words
   const uint32_t q_dim = args.n_heads * args.head_dim, kv_dim = args.n_kv_heads * args.head_dim;
-  const uint64_t words = (2 * quantized_bytes(args.d_model) + quantized_bytes(q_dim) + quantized_bytes(args.d_ff)) / 4 +
-                         q_dim + 2 * kv_dim + args.n_heads * layer_splits(args) * (args.head_dim + 4);
+  const uint64_t words = (2 * quantized_bytes(args.d_model) + quantized_bytes(args.d_ff)) / 4 + q_dim + 2 * kv_dim +
+                         args.n_heads * layer_splits(args) * (args.head_dim / 2 + 4);
   return divide_up(static_cast<uint32_t>(words), kAlignment) * kAlignment;
 }
 
@@ -253,8 +253,7 @@ std::optional<Operators::LayersShape> Operators::layers_shape(const Layers& args
   const uint32_t longest = std::max({args.d_model, args.d_ff, args.n_heads * args.head_dim});
   const uint64_t others = args.n_layers * shaders::kTensors * sizeof(VkDeviceAddress) + quantized_bytes(longest) +
                           divide_up(args.d_model / shaders::kGroupRows, can.cores) * shaders::kGroupRows * 4 +
-                          args.head_dim * 4 * (9 + shape.n_subgroups) + shape.size / shape.lanes * 16 +
-                          shape.n_subgroups * 4;
+                          args.head_dim * 4 * (1 + shape.n_subgroups) + shape.n_subgroups * 12;
   const uint64_t shared = std::min(can.shared_bytes, kShared);
   const uint32_t group_bytes = shape.n_subgroups / shape.n_crews * shaders::kGroupRows * 4;
   if (others + 2 * group_bytes > shared) return {};

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,11 @@ class Model;
 struct BackendOptions {
   uint32_t max_length = 0;  // positions that there will be, at most, unless there is a window
   KvRule rule = {};         // of layers with no window of their own
+};
+
+struct UploadOptions {
+  std::function<void(double fraction)> on_progress = {};  // 0 to 1, called from the loading thread; may be empty
+  std::stop_token stop = {};                              // a stop request ends the load with kCancelled
 };
 
 /// A model's weights on a device, shared by its sessions. Thread-safe.
@@ -54,7 +60,7 @@ class DeviceModel {
   mutable std::atomic<bool> has_failed_ = false, has_turned_away_ = false;
 };
 
-/// An open device. Thread-safe: sessions and loads take turns.
+/// An open device. Thread-safe: sessions take turns, and loads go on beside them.
 class Accelerator {
  public:
   /// `id` as `sain devices` lists them ("vulkan:1"); "vulkan" is the first. `warn` hears of what goes wrong later, from
@@ -64,8 +70,9 @@ class Accelerator {
                                                    std::function<void(const std::string& message)> warn = {});
   virtual ~Accelerator() = default;
 
-  /// Brings the weights there. Errors: kResourceExhausted, kUnsupported, what the device says.
-  virtual Result<std::shared_ptr<const DeviceModel>> load(const Model& model) = 0;
+  /// Brings the weights there. An error leaves nothing behind: kResourceExhausted, kUnsupported, kCancelled, what the
+  /// device says.
+  virtual Result<std::shared_ptr<const DeviceModel>> load(const Model& model, const UploadOptions& options) = 0;
   virtual const std::string& name() const = 0;   // of the hardware
   virtual uint64_t used_bytes() const = 0;       // of its memory, by this
   virtual uint64_t available_bytes() const = 0;  // of its memory, for this in all, as it was when it was opened

@@ -64,7 +64,7 @@ class Model {
 
  private:
   static Result<Model> load(formats::GgufFile& file, const LoadOptions& options);
-  void bring_to(Accelerator& accelerator);
+  Status bring_to(Accelerator& accelerator, const UploadOptions& options);
   Model(formats::GgufFile file, ModelConfig config, Weights weights, PackedWeights packed, formats::Tokenizer tokenizer,
         std::optional<formats::ChatTemplate> chat_template, std::vector<std::string> warnings,
         kernels::KernelSet kernels);

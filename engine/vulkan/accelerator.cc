@@ -13,7 +13,7 @@ namespace {
 
 using Warn = std::function<void(const std::string&)>;
 
-/// What all models on a device share. Whoever uses it holds `mutex`.
+/// What all models on a device share. Sessions take turns with `mutex`; loads go on beside them.
 struct Gpu {
   std::unique_ptr<Instance> instance;
   std::unique_ptr<Device> device;
@@ -149,9 +149,8 @@ class VulkanAccelerator : public Accelerator {
  public:
   VulkanAccelerator(std::shared_ptr<Gpu> gpu, Warn warn) : gpu_(std::move(gpu)), warn_(std::move(warn)) {}
 
-  Result<std::shared_ptr<const DeviceModel>> load(const Model& model) override {
-    const std::lock_guard lock(gpu_->mutex);
-    SAIN_ASSIGN_OR_RETURN(Uploader uploader, Uploader::create(*gpu_->device, *gpu_->pipelines));
+  Result<std::shared_ptr<const DeviceModel>> load(const Model& model, const UploadOptions& options) override {
+    Uploader uploader(*gpu_->device, options);
     SAIN_ASSIGN_OR_RETURN(DeviceWeights weights, DeviceWeights::load(*gpu_->device, uploader, model));
     (void)Forward::make_pipelines(*gpu_->device, *gpu_->pipelines, weights, model);  // without room the first pass does
     return std::make_shared<const VulkanModel>(gpu_, std::move(weights), warn_);

@@ -24,15 +24,18 @@ uint64_t expected_bytes(const Model& model) {
   return bytes;
 }
 
-/// Places one thing after another.
+/// Places one thing after another. When it dies nothing is under way: memory that was taken may go then.
 class Placer {
  public:
   Placer(const Device& device, Arena& arena, Uploader& uploader, const Model& model)
       : device_(&device), arena_(&arena), uploader_(&uploader), model_(&model) {}
 
+  ~Placer() { (void)uploader_->finish(); }
+  Placer(const Placer&) = delete;
+
   Status matrix(std::initializer_list<const WeightMatrix*> matrices, DeviceMatrix& placed) {
     SAIN_ASSIGN_OR_RETURN(placed, place(device_->capabilities().piece_bytes(), *arena_, *uploader_,
-                                        model_->kernels().dequantize, {matrices.begin(), matrices.size()}));
+                                        model_->kernels().dequantize, pool_, {matrices.begin(), matrices.size()}));
     return {};
   }
 
@@ -60,6 +63,7 @@ class Placer {
   Arena* arena_;
   Uploader* uploader_;
   const Model* model_;
+  ThreadPool pool_;
 };
 
 Status place_layer(Placer& place, const ModelConfig& config, const LayerWeights& w, DeviceLayer& layer) {
@@ -108,7 +112,8 @@ Result<DeviceWeights> DeviceWeights::load(Device& device, Uploader& uploader, co
     return make_error(ErrorCode::kResourceExhausted, "vulkan: {}: the weights take {} bytes, and {} can be had",
                       device.info().name, expected, device.info().budget_bytes);
   }
-  DeviceWeights placed(Arena(device, MemoryKind::kDevice, expected));
+  uploader.expect(expected);
+  DeviceWeights placed(Arena(device, MemoryKind::kWeights, expected));
   Placer place(device, placed.arena_, uploader, model);
   for (const LayerWeights& w : weights.layers) {
     SAIN_RETURN_IF_ERROR(place_layer(place, config, w, placed.layers.emplace_back()));
@@ -127,6 +132,7 @@ Result<DeviceWeights> DeviceWeights::load(Device& device, Uploader& uploader, co
     placed.magnitude_local = static_cast<float>(local.magnitude());
     SAIN_RETURN_IF_ERROR(place.vector(rope_frequencies(local.frequencies()), placed.frequencies_local));
   }
+  SAIN_RETURN_IF_ERROR(uploader.finish());
   return placed;
 }
 

@@ -27,7 +27,7 @@ struct DeviceLayer {
 /// Owns its memory, which is given back when it dies; the device must have finished with it.
 class DeviceWeights {
  public:
-  /// Errors: kResourceExhausted (the device has no room), kUnsupported, what Vulkan says.
+  /// Errors: kResourceExhausted (the device has no room), kUnsupported, kCancelled, what Vulkan says.
   static Result<DeviceWeights> load(Device& device, Uploader& uploader, const Model& model);
 
   DeviceMatrix token_embedding;  // of the output, where the two are tied

@@ -77,7 +77,7 @@ class FakeModel : public DeviceModel {
 class FakeAccelerator : public Accelerator {
  public:
   FakeAccelerator(const Model& twin, Behaviour& behaviour) : twin_(twin), behaviour_(behaviour) {}
-  Result<std::shared_ptr<const DeviceModel>> load(const Model&) override {
+  Result<std::shared_ptr<const DeviceModel>> load(const Model&, const UploadOptions&) override {
     if (!behaviour_.loads) return make_error(ErrorCode::kResourceExhausted, "the device is small");
     return std::make_shared<const FakeModel>(twin_, behaviour_, warnings);
   }

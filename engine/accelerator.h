@@ -15,6 +15,7 @@
 namespace sain::engine {
 
 class Model;
+struct Weights;
 
 struct BackendOptions {
   uint32_t max_length = 0;  // positions that there will be, at most, unless there is a window
@@ -22,6 +23,7 @@ struct BackendOptions {
 };
 
 struct UploadOptions {
+  uint64_t max_bytes = UINT64_MAX;                        // of the device's memory, that the weights may take
   std::function<void(double fraction)> on_progress = {};  // 0 to 1, called from the loading thread; may be empty
   std::stop_token stop = {};                              // a stop request ends the load with kCancelled
 };
@@ -73,6 +75,8 @@ class Accelerator {
   /// Brings the weights there. An error leaves nothing behind: kResourceExhausted, kUnsupported, kCancelled, what the
   /// device says.
   virtual Result<std::shared_ptr<const DeviceModel>> load(const Model& model, const UploadOptions& options) = 0;
+  /// What these would take of its memory.
+  virtual uint64_t bytes_of(const Weights& weights) const = 0;
   virtual const std::string& name() const = 0;   // of the hardware
   virtual uint64_t used_bytes() const = 0;       // of its memory, by this
   virtual uint64_t available_bytes() const = 0;  // of its memory, for this in all, as it was when it was opened

@@ -106,7 +106,8 @@ Result<Model> Model::load(const LoadOptions& options) {
     auto model = load(file, to_memory);
     if (model && options.accelerator != nullptr) {
       const auto while_uploading = [&](double fraction) { report(share + (1 - share) * fraction); };
-      SAIN_RETURN_IF_ERROR(model->bring_to(*options.accelerator, {while_uploading, options.stop}));
+      SAIN_RETURN_IF_ERROR(
+          model->bring_to(*options.accelerator, {options.max_device_bytes, while_uploading, options.stop}));
       report(1);
     }
     SAIN_RETURN_IF_ERROR(model ? model->status() : file.status());  // zeros look like damage, or like nothing at all

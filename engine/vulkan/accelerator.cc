@@ -151,10 +151,12 @@ class VulkanAccelerator : public Accelerator {
 
   Result<std::shared_ptr<const DeviceModel>> load(const Model& model, const UploadOptions& options) override {
     Uploader uploader(*gpu_->device, options);
-    SAIN_ASSIGN_OR_RETURN(DeviceWeights weights, DeviceWeights::load(*gpu_->device, uploader, model));
+    SAIN_ASSIGN_OR_RETURN(DeviceWeights weights,
+                          DeviceWeights::load(*gpu_->device, uploader, model, options.max_bytes));
     (void)Forward::make_pipelines(*gpu_->device, *gpu_->pipelines, weights, model);  // without room the first pass does
     return std::make_shared<const VulkanModel>(gpu_, std::move(weights), warn_);
   }
+  uint64_t bytes_of(const Weights& weights) const override { return DeviceWeights::expected_bytes(weights); }
   const std::string& name() const override { return gpu_->device->info().name; }
   uint64_t used_bytes() const override { return gpu_->device->allocated_bytes(); }
   uint64_t available_bytes() const override { return gpu_->device->info().budget_bytes; }

@@ -15,15 +15,6 @@ bool can_interleave(const LayerWeights& w) {
   return device_type(w.gate.dtype) == device_type(w.up.dtype) && w.gate_bias.empty() && w.up_bias.empty();
 }
 
-uint64_t expected_bytes(const Model& model) {
-  constexpr uint64_t kVectors = uint64_t{1} << 20;  // norms, biases, frequencies: beside the matrices, little
-  uint64_t bytes = kVectors;
-  const Weights& weights = model.weights();
-  weights.for_each_matrix([&](const WeightMatrix& w) { bytes += device_matrix_bytes(w); });
-  if (weights.token_embedding.data != weights.output.data) bytes += device_matrix_bytes(weights.token_embedding);
-  return bytes;
-}
-
 /// Places one thing after another. When it dies nothing is under way: memory that was taken may go then.
 class Placer {
  public:
@@ -104,13 +95,21 @@ bool DeviceWeights::is_quantized() const {
          });
 }
 
-Result<DeviceWeights> DeviceWeights::load(Device& device, Uploader& uploader, const Model& model) {
+uint64_t DeviceWeights::expected_bytes(const Weights& weights) {
+  constexpr uint64_t kVectors = uint64_t{1} << 20;  // norms, biases, frequencies: beside the matrices, little
+  uint64_t bytes = kVectors;
+  weights.for_each_matrix([&](const WeightMatrix& w) { bytes += device_matrix_bytes(w); });
+  if (weights.token_embedding.data != weights.output.data) bytes += device_matrix_bytes(weights.token_embedding);
+  return bytes;
+}
+
+Result<DeviceWeights> DeviceWeights::load(Device& device, Uploader& uploader, const Model& model, uint64_t max_bytes) {
   const ModelConfig& config = model.config();
   const Weights& weights = model.weights();
-  const uint64_t expected = expected_bytes(model);
-  if (expected > device.info().budget_bytes) {
+  const uint64_t expected = expected_bytes(weights), available = std::min(max_bytes, device.info().budget_bytes);
+  if (expected > available) {
     return make_error(ErrorCode::kResourceExhausted, "vulkan: {}: the weights take {} bytes, and {} can be had",
-                      device.info().name, expected, device.info().budget_bytes);
+                      device.info().name, expected, available);
   }
   uploader.expect(expected);
   DeviceWeights placed(Arena(device, MemoryKind::kWeights, expected));

@@ -27,8 +27,13 @@ struct DeviceLayer {
 /// Owns its memory, which is given back when it dies; the device must have finished with it.
 class DeviceWeights {
  public:
-  /// Errors: kResourceExhausted (the device has no room), kUnsupported, kCancelled, what Vulkan says.
-  static Result<DeviceWeights> load(Device& device, Uploader& uploader, const Model& model);
+  /// Errors: kResourceExhausted (the device has no room, or they are more than `max_bytes`), kUnsupported, kCancelled,
+  /// what Vulkan says.
+  static Result<DeviceWeights> load(Device& device, Uploader& uploader, const Model& model,
+                                    uint64_t max_bytes = UINT64_MAX);
+
+  /// About what these would take.
+  static uint64_t expected_bytes(const Weights& weights);
 
   DeviceMatrix token_embedding;  // of the output, where the two are tied
   std::vector<DeviceLayer> layers;

@@ -81,6 +81,7 @@ class FakeAccelerator : public Accelerator {
     if (!behaviour_.loads) return make_error(ErrorCode::kResourceExhausted, "the device is small");
     return std::make_shared<const FakeModel>(twin_, behaviour_, warnings);
   }
+  uint64_t bytes_of(const Weights&) const override { return 0; }
   const std::string& name() const override { return name_; }
   uint64_t used_bytes() const override { return 0; }
   uint64_t available_bytes() const override { return 0; }

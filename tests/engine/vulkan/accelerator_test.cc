@@ -176,6 +176,25 @@ TEST_P(VulkanAccelerator, LoadsGoOnBesideAnswers) {
   } while (!is_over);
 }
 
+TEST_P(VulkanAccelerator, NoMoreIsTakenThanAllowed) {
+  const uint64_t before = accelerator_->used_bytes(), bytes = accelerator_->bytes_of(cpu_->weights());
+  const auto load_within = [&](uint64_t max_bytes) {
+    return *Model::load({.path = folder_ / "tiny.gguf",
+                         .packing = Packing::kMemory,
+                         .accelerator = accelerator_,
+                         .max_device_bytes = max_bytes});
+  };
+  const Model fits = load_within(bytes);
+  ASSERT_NE(fits.device(), nullptr);
+  EXPECT_LE(fits.device()->bytes(), bytes);
+  EXPECT_EQ(accelerator_->used_bytes(), before + fits.device()->bytes());
+  const Model too_large = load_within(bytes - 1);
+  EXPECT_EQ(too_large.device(), nullptr);
+  EXPECT_NE(too_large.warnings().back().find(std::to_string(bytes - 1) + " can be had; the CPU does it"),
+            std::string::npos)
+      << too_large.warnings().back();
+}
+
 TEST_P(VulkanAccelerator, AStoppedLoadLeavesNothing) {
   const uint64_t before = accelerator_->used_bytes();
   for (const int n_steps : {1, 5, 20}) {

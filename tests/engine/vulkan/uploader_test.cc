@@ -135,7 +135,7 @@ TEST_P(VulkanUploader, TellsHowFarItIsAndStops) {
     progress.push_back(fraction);
     if (fraction >= 0.5) stop.request_stop();
   };
-  Uploader uploader(*device_, {on_progress, stop.get_token()}, kSmall);
+  Uploader uploader(*device_, {.on_progress = on_progress, .stop = stop.get_token()}, kSmall);
   uploader.expect(100'000);
   const Slice slice = space(100'000);
   const Status stopped = uploader.write(slice, numbered(100'000, 1));

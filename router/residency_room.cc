@@ -1,5 +1,6 @@
 // The room of a Residency: what is taken, and which models go for others.
 #include <algorithm>
+#include <limits>
 
 #include "router/residency.h"
 
@@ -15,27 +16,70 @@ bool Residency::is_wanted(const Slot& slot) const {
   return false;
 }
 
-/// Idle models whose going makes room, those that cost the least a byte; none where they cost `limit` or more together,
-/// or are not enough.
-std::vector<Residency::Slot*> Residency::find_victims(const Slot& slot, uint64_t needed, double limit) const {
+/// On the device where it could have room there beside what is pinned.
+ModelPlace Residency::place(const ModelCost& cost) const {
+  const bool can_go_there = cost.device_weights_bytes > 0 && cost.device_weights_bytes <= device_room(cost);
+  return can_go_there ? on_device(cost, cost.device_weights_bytes) : on_host(cost);
+}
+
+/// What its weights can have there, with a KV cache beside them.
+uint64_t Residency::device_room(const ModelCost& cost) const {
+  return (budget_locked() - pinned() - MemoryBytes{.device = cost.kv_bytes}).device;
+}
+
+/// A model has been loaded, of whose weights the device took `device_bytes`, maybe fewer than was expected: the rest is
+/// here, and idle models go for it. Where others are leased more is in use than should be until they end. An error: it
+/// can never be so, or it was loaded ahead and is worth less than what would have to go.
+std::optional<Error> Residency::settle(Lock& lock, Slot& slot, const Load& load, uint64_t device_bytes) {
+  // A device's blocks of memory are rounded: what is beyond the room nobody could wait for.
+  slot.place = device_bytes > 0 ? on_device(slot.cost, std::min(device_bytes, load.device_room)) : on_host(slot.cost);
+  const bool is_pinned = slot.n_pinned > 0;
+  const MemoryBytes taken = is_pinned ? pinned() - slot.place.weights : pinned();
+  const MemoryBytes needed = slot.place.weights + (is_pinned ? MemoryBytes{} : slot.place.kv);
+  if (!(needed + taken).fits(budget_locked())) return never_fits(slot, needed, taken);
+  if (used_locked().fits(budget_locked())) return std::nullopt;
+  const double limit = load.is_idle ? worth(slot, slot.cost) : std::numeric_limits<double>::infinity();
+  const std::vector<Slot*> victims = find_victims(slot, {}, limit);
+  if (victims.empty() && load.is_idle)
+    return make_error(ErrorCode::kResourceExhausted, "{}: loaded ahead without room", slot.file.string());
+  if (!victims.empty()) unload(lock, victims);
+  return std::nullopt;
+}
+
+/// Nor beside what is `taken` for ever.
+Error Residency::never_fits(const Slot& slot, const MemoryBytes& needed, const MemoryBytes& taken) const {
+  const MemoryBytes budget = budget_locked();
+  const bool is_host = needed.host + taken.host > budget.host;
+  const auto mib = [&](const MemoryBytes& bytes) { return (is_host ? bytes.host : bytes.device) >> 20; };
+  return make_error(ErrorCode::kResourceExhausted,
+                    "{}: needs {} MiB of weights and KV cache{}; {} of the budget of {} MiB are pinned",
+                    slot.file.string(), mib(needed), is_host ? "" : " on the device", mib(taken), mib(budget));
+}
+
+/// Idle models whose going makes room, those that cost the least a byte of what is short; none where they cost `limit`
+/// or more together, or are not enough.
+std::vector<Residency::Slot*> Residency::find_victims(const Slot& slot, const MemoryBytes& needed, double limit) const {
+  const MemoryBytes budget = budget_locked();
+  MemoryBytes used = used_locked() + needed;
+  const bool is_host_short = used.host > budget.host, is_device_short = used.device > budget.device;
+  const auto freed = [&](const Slot& other) {
+    return (is_host_short ? other.place.weights.host : 0) + (is_device_short ? other.place.weights.device : 0);
+  };
   std::vector<Slot*> idle, victims;
   for (const auto& other : slots_)
-    if (other.get() != &slot && other->state == ModelState::kResident && !is_wanted(*other))
+    if (other.get() != &slot && other->state == ModelState::kResident && freed(*other) > 0 && !is_wanted(*other))
       idle.push_back(other.get());
-  std::ranges::sort(idle, {}, [&](const Slot* s) {
-    return worth(*s, s->cost) / static_cast<double>(std::max<uint64_t>(1, s->cost.weights_bytes));
-  });
-  uint64_t used = used_bytes_locked() + needed;
+  std::ranges::sort(idle, {}, [&](const Slot* s) { return worth(*s, s->cost) / static_cast<double>(freed(*s)); });
   for (Slot* other : idle) {
-    if (used <= options_.budget_bytes) break;
-    used -= other->cost.weights_bytes;
+    if (used.fits(budget)) break;
+    used = used - other->place.weights;
     victims.push_back(other);
   }
-  if (used > options_.budget_bytes) return {};
+  if (!used.fits(budget)) return {};
   double cost = 0;
   for (size_t i = victims.size(); i-- > 0;) {  // the last one may have made the others needless
-    if (used + victims[i]->cost.weights_bytes <= options_.budget_bytes) {
-      used += victims[i]->cost.weights_bytes;
+    if (const MemoryBytes with = used + victims[i]->place.weights; with.fits(budget)) {
+      used = with;
       victims.erase(victims.begin() + static_cast<ptrdiff_t>(i));
     } else {
       cost += worth(*victims[i], victims[i]->cost);
@@ -59,18 +103,18 @@ double Residency::probability(const Slot& slot) const {
   return sum;
 }
 
-uint64_t Residency::used_bytes_locked() const {
-  uint64_t used = 0;
+MemoryBytes Residency::used_locked() const {
+  MemoryBytes used;
   for (const auto& slot : slots_)
-    used += slot->cost.weights_bytes + (slot->n_leases - slot->n_pinned) * slot->cost.kv_bytes;
+    used = used + slot->place.weights + (slot->n_leases - slot->n_pinned) * slot->place.kv;
   return used;
 }
 
 /// What no waiting brings back.
-uint64_t Residency::pinned_bytes() const {
-  uint64_t bytes = 0;
+MemoryBytes Residency::pinned() const {
+  MemoryBytes bytes;
   for (const auto& slot : slots_)
-    if (slot->n_pinned > 0) bytes += slot->cost.weights_bytes;
+    if (slot->n_pinned > 0) bytes = bytes + slot->place.weights;
   return bytes;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,7 @@
 namespace sain::engine {
 
 class Model;
+struct Weights;
 
 /// Of what a device has no room for the CPU computes the first layers.
 struct BackendOptions {
@@ -22,6 +24,12 @@ struct BackendOptions {
   Tuning tuning = {};
   uint32_t max_length = 0;  // positions that there will be, at most, unless there is a window
   KvRule rule = {};         // of layers with no window of their own
+};
+
+struct UploadOptions {
+  uint64_t max_bytes = UINT64_MAX;                        // of the device's memory, that the weights may take
+  std::function<void(double fraction)> on_progress = {};  // 0 to 1, called from the loading thread; may be empty
+  std::stop_token stop = {};                              // a stop request ends the load with kCancelled
 };
 
 /// A model's weights on a device, shared by its sessions. Thread-safe.
@@ -63,7 +71,8 @@ struct AcceleratorOptions {
   std::function<void(const std::string& message)> warn = {};  // hears of what goes wrong later, from any thread
 };
 
-/// An open device, or several that share a model's layers. Thread-safe: sessions and loads take turns.
+/// An open device, or several that share a model's layers. Thread-safe: sessions take turns, and loads go on beside
+/// them.
 class Accelerator {
  public:
   /// `id` as `sain devices` lists them ("vulkan:1"), or several ("vulkan:0,1"); "vulkan" is the first. Errors:
@@ -72,9 +81,11 @@ class Accelerator {
   static Result<std::shared_ptr<Accelerator>> open(std::string_view id, AcceleratorOptions options = {});
   virtual ~Accelerator() = default;
 
-  /// Brings the weights there, or those of as many of the last layers as there is room for, which a warning says.
-  /// Errors: kResourceExhausted, kUnsupported, what the device says.
-  virtual Result<std::shared_ptr<const DeviceModel>> load(const Model& model) = 0;
+  /// Brings the weights there, or those of as many of the last layers as there is room for, which a warning says. An
+  /// error leaves nothing behind: kResourceExhausted, kUnsupported, kCancelled, what the device says.
+  virtual Result<std::shared_ptr<const DeviceModel>> load(const Model& model, const UploadOptions& options) = 0;
+  /// What these would take of its memory.
+  virtual uint64_t bytes_of(const Weights& weights) const = 0;
   virtual const std::string& name() const = 0;   // of the hardware
   virtual uint64_t used_bytes() const = 0;       // of its memory, by this
   virtual uint64_t available_bytes() const = 0;  // of its memory, for this in all, as it was when it was opened

@@ -96,8 +96,20 @@ std::optional<ChatTemplate> read_chat_template(const GgufFile& file, std::vector
 Result<Model> Model::load(const LoadOptions& options) {
   try {
     SAIN_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(options.path));
-    auto model = load(file, options);
-    if (model && options.accelerator != nullptr) model->bring_to(*options.accelerator);
+    const auto report = [&](double fraction) {
+      if (options.on_progress) options.on_progress(fraction);
+    };
+    // What is in the page cache is read in less time than it is brought to a device, what is on disk in more.
+    const double share = options.accelerator != nullptr ? 0.5 : 1;
+    LoadOptions to_memory = options;
+    to_memory.on_progress = [&](double fraction) { report(share * fraction); };
+    auto model = load(file, to_memory);
+    if (model && options.accelerator != nullptr) {
+      const auto while_uploading = [&](double fraction) { report(share + (1 - share) * fraction); };
+      SAIN_RETURN_IF_ERROR(
+          model->bring_to(*options.accelerator, {options.max_device_bytes, while_uploading, options.stop}));
+      report(1);
+    }
     SAIN_RETURN_IF_ERROR(model ? model->status() : file.status());  // zeros look like damage, or like nothing at all
     return model;
   } catch (const std::bad_alloc&) {
@@ -105,7 +117,7 @@ Result<Model> Model::load(const LoadOptions& options) {
   }
 }
 
-/// Takes `file` over where it succeeds.
+/// Takes `file` over where it succeeds. There is somebody to report progress to.
 Result<Model> Model::load(GgufFile& file, const LoadOptions& options) {
   SAIN_ASSIGN_OR_RETURN(ModelConfig config, ModelConfig::from_metadata(file.metadata()));
   SAIN_ASSIGN_OR_RETURN(Weights weights, Weights::from_file(file, config));
@@ -114,11 +126,10 @@ Result<Model> Model::load(GgufFile& file, const LoadOptions& options) {
   std::optional<ChatTemplate> chat_template = read_chat_template(file, warnings);
   // Packing, where it is needed, takes longer than reading.
   double packed_fraction = 0;
-  const auto report = [&](double fraction) {
-    if (options.on_progress) options.on_progress(fraction);
+  const auto while_packing = [&](double fraction) { options.on_progress(packed_fraction = 0.8 * fraction); };
+  const auto while_reading = [&](double fraction) {
+    options.on_progress(packed_fraction + (1 - packed_fraction) * fraction);
   };
-  const auto while_packing = [&](double fraction) { report(packed_fraction = 0.8 * fraction); };
-  const auto while_reading = [&](double fraction) { report(packed_fraction + (1 - packed_fraction) * fraction); };
   SAIN_ASSIGN_OR_RETURN(PackedWeights packed,
                         PackedWeights::create(file, weights, {options.packing, while_packing, options.stop}, warnings));
   SAIN_RETURN_IF_ERROR(read_weights(weights, options, while_reading));
@@ -139,11 +150,15 @@ Model::Model(GgufFile file, ModelConfig config, Weights weights, PackedWeights p
       kernels_(kernels),
       batchers_(std::make_shared<cpu::Batchers>()) {}
 
-void Model::bring_to(Accelerator& accelerator) {
-  auto device = accelerator.load(*this);
+/// Errors: kCancelled. With others the CPU does it, and a warning says so.
+Status Model::bring_to(Accelerator& accelerator, const UploadOptions& options) {
+  auto device = accelerator.load(*this, options);
+  if (!device && device.error().code == ErrorCode::kCancelled) {
+    return make_error(ErrorCode::kCancelled, "{}: {}", file_.path().string(), device.error().message);
+  }
   if (!device) {
     warnings_.push_back(fmt::format("{}: {}; the CPU does it", accelerator.name(), device.error().message));
-    return;
+    return {};
   }
   device_ = *std::move(device);
   // What is there need not be in memory here too. Where it is read again after all it comes from the file.
@@ -151,6 +166,7 @@ void Model::bring_to(Accelerator& accelerator) {
     if (m.packed == nullptr || packed_.is_mapped())
       drop_pages({m.packed != nullptr ? m.packed : m.data, m.rows * row_bytes(m.dtype, m.cols)});
   });
+  return {};
 }
 
 Status Model::status() const {

@@ -30,6 +30,7 @@ struct LoadOptions {
   kernels::Isa isa = kernels::Isa::kAuto;  // capped by SAIN_ISA
   Packing packing = Packing::kSidecar;
   std::shared_ptr<Accelerator> accelerator = {};          // where sessions compute; none: on the CPU
+  uint64_t max_device_bytes = UINT64_MAX;                 // of its memory, that the weights may take
   std::function<void(double fraction)> on_progress = {};  // 0 to 1, called from the loading thread; may be empty
   std::stop_token stop = {};                              // a stop request ends the load with kCancelled
 };
@@ -64,7 +65,7 @@ class Model {
 
  private:
   static Result<Model> load(formats::GgufFile& file, const LoadOptions& options);
-  void bring_to(Accelerator& accelerator);
+  Status bring_to(Accelerator& accelerator, const UploadOptions& options);
   Model(formats::GgufFile file, ModelConfig config, Weights weights, PackedWeights packed, formats::Tokenizer tokenizer,
         std::optional<formats::ChatTemplate> chat_template, std::vector<std::string> warnings,
         kernels::KernelSet kernels);

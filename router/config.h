@@ -49,7 +49,7 @@ struct Config {
   std::vector<MemberConfig> specialists;
   RoutingConfig routing;
   PrivacyConfig privacy;
-  uint64_t memory_budget_bytes = uint64_t{8} << 30;  // of weights and KV caches together
+  uint64_t memory_budget_bytes = uint64_t{8} << 30;  // of weights and KV caches together; the same again on a device
   bool unload_after_answer = false;                  // a specialist's memory goes back at once, not when it is needed
   bool prefetch = true;                              // the specialist that is likely to be next is loaded ahead
   uint32_t talk_after_ms = 1000;                     // of loading: then the assistant says something; 0: it is silent

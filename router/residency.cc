@@ -91,8 +91,8 @@ Result<ModelLease> Residency::acquire(SpecialistId id, const AcquireOptions& opt
   const size_t slot_index = slot_of_.at(index(id));
   Slot& slot = *slots_[slot_index];
   std::optional<ModelCost> cost;
-  const auto place = std::ranges::find_if(waiting_, [&](const Waiter& w) { return w.priority > options.priority; });
-  const auto waiter = waiting_.insert(place, {options.priority, &slot, false, 0});
+  const auto turn = std::ranges::find_if(waiting_, [&](const Waiter& w) { return w.priority > options.priority; });
+  const auto waiter = waiting_.insert(turn, {options.priority, &slot, false, 0});
   const auto leave = [&](Error error) {
     waiting_.erase(waiter);
     changed();
@@ -136,15 +136,13 @@ Result<ModelLease> Residency::acquire(SpecialistId id, const AcquireOptions& opt
       cost = *known;
       continue;
     }
-    const ModelCost& costs = needs_load ? *cost : slot.cost;
-    const uint64_t needed = (needs_load ? costs.weights_bytes : 0) + (options.is_pinned ? 0 : costs.kv_bytes);
+    const ModelPlace takes = needs_load ? place(*cost) : slot.place;
+    const MemoryBytes needed =
+        (needs_load ? takes.weights : MemoryBytes{}) + (options.is_pinned ? MemoryBytes{} : takes.kv);
     if (needs_load) stop_prefetches();
-    if (const uint64_t pinned = pinned_bytes(); needed + pinned > options_.budget_bytes)
-      return leave(make_error(ErrorCode::kResourceExhausted,
-                              "{}: needs {} MiB of weights and KV cache; {} of the budget of {} MiB are pinned",
-                              slot.file.string(), needed >> 20, pinned >> 20, options_.budget_bytes >> 20));
+    if (!(needed + pinned()).fits(budget_locked())) return leave(never_fits(slot, needed, pinned()));
     if (may_go(waiter, needs_load)) {
-      if (used_bytes_locked() + needed <= options_.budget_bytes) break;
+      if ((used_locked() + needed).fits(budget_locked())) break;
       const auto victims = find_victims(slot, needed, std::numeric_limits<double>::infinity());
       if (!victims.empty()) {
         unload(lock, victims);
@@ -164,7 +162,7 @@ Result<ModelLease> Residency::acquire(SpecialistId id, const AcquireOptions& opt
     changed();
     return finish();
   }
-  const std::shared_ptr<Load> load = begin_load(slot, *cost, false);
+  const std::shared_ptr<Load> load = begin_load(slot, *cost, place(*cost), false);
   await(lock, slot, *load, id, options, deadline);
   if (load->is_done && !load->error) return finish();
   if (load->is_done) return *load->error;
@@ -192,15 +190,16 @@ bool Residency::prefetch(SpecialistId id) {
   while (std::ranges::any_of(slots_, [](const auto& other) { return other->load && other->load->is_idle; }))
     wait(lock, {}, Clock::time_point::max());
   if (!is_free()) return false;
-  const uint64_t needed = cost->weights_bytes + cost->kv_bytes;
-  if (used_bytes_locked() + needed > options_.budget_bytes) {
+  const ModelPlace takes = place(*cost);
+  const MemoryBytes needed = takes.weights + takes.kv;
+  if (!(used_locked() + needed).fits(budget_locked())) {
     const auto victims = find_victims(slot, needed, worth(slot, *cost));
     if (victims.empty()) return false;
     unload(lock, victims);
   }
-  if (!is_free() || used_bytes_locked() + needed > options_.budget_bytes) return false;
+  if (!is_free() || !(used_locked() + needed).fits(budget_locked())) return false;
   ++counters_.n_prefetches;
-  begin_load(slot, *cost, true);
+  begin_load(slot, *cost, takes, true);
   return true;
 }
 
@@ -234,9 +233,9 @@ void Residency::unload_idle() {
   unload(lock, idle);
 }
 
-uint64_t Residency::used_bytes() const {
+MemoryBytes Residency::used() const {
   const Lock lock(mutex_);
-  return used_bytes_locked();
+  return used_locked();
 }
 
 void Residency::reserve(uint64_t bytes) {
@@ -247,9 +246,9 @@ void Residency::reserve(uint64_t bytes) {
   changed();
 }
 
-uint64_t Residency::budget_bytes() const {
+MemoryBytes Residency::budget() const {
   const Lock lock(mutex_);
-  return options_.budget_bytes;
+  return budget_locked();
 }
 
 bool Residency::is_loaded(SpecialistId id) const {
@@ -270,8 +269,8 @@ std::vector<ModelStatus> Residency::status() const {
     if (slot.is_retired && slot.state == ModelState::kAbsent) continue;
     ModelStatus status{.file = slot.file,
                        .state = slot.state,
-                       .weights_bytes = slot.cost.weights_bytes,
-                       .kv_bytes = (slot.n_leases - slot.n_pinned) * slot.cost.kv_bytes,
+                       .weights = slot.place.weights,
+                       .kv = (slot.n_leases - slot.n_pinned) * slot.place.kv,
                        .n_leases = slot.n_leases,
                        .load_ms = slot.load_ms,
                        .fraction = slot.load    ? slot.load->fraction
@@ -310,75 +309,6 @@ bool Residency::may_go(const std::list<Waiter>::iterator& waiter, bool needs_loa
   });
 }
 
-/// Somebody waits for it who may still pass those before him: so it stays, and all who need it are served by one load.
-bool Residency::is_wanted(const Slot& slot) const {
-  unsigned n_overtaken = 0;
-  for (const Waiter& waiter : waiting_) {
-    if (waiter.slot == &slot && n_overtaken < options_.max_overtakes) return true;
-    n_overtaken = std::max(n_overtaken, waiter.n_overtaken);
-  }
-  return false;
-}
-
-/// Idle models whose going makes room, those that cost the least a byte; none where they cost `limit` or more together,
-/// or are not enough.
-std::vector<Residency::Slot*> Residency::find_victims(const Slot& slot, uint64_t needed, double limit) const {
-  std::vector<Slot*> idle, victims;
-  for (const auto& other : slots_)
-    if (other.get() != &slot && other->state == ModelState::kResident && !is_wanted(*other))
-      idle.push_back(other.get());
-  std::ranges::sort(idle, {}, [&](const Slot* s) {
-    return worth(*s, s->cost) / static_cast<double>(std::max<uint64_t>(1, s->cost.weights_bytes));
-  });
-  uint64_t used = used_bytes_locked() + needed;
-  for (Slot* other : idle) {
-    if (used <= options_.budget_bytes) break;
-    used -= other->cost.weights_bytes;
-    victims.push_back(other);
-  }
-  if (used > options_.budget_bytes) return {};
-  double cost = 0;
-  for (size_t i = victims.size(); i-- > 0;) {  // the last one may have made the others needless
-    if (used + victims[i]->cost.weights_bytes <= options_.budget_bytes) {
-      used += victims[i]->cost.weights_bytes;
-      victims.erase(victims.begin() + static_cast<ptrdiff_t>(i));
-    } else {
-      cost += worth(*victims[i], victims[i]->cost);
-    }
-  }
-  return cost < limit ? victims : std::vector<Slot*>{};
-}
-
-/// The time that having it is expected to save, in bytes that need not be read: what a load takes goes with them, and a
-/// time that was measured says more of what the page cache held then. Without a forecast what was used last is worth
-/// most.
-double Residency::worth(const Slot& slot, const ModelCost& cost) const {
-  return static_cast<double>(cost.weights_bytes) *
-         (probability(slot) + 1e-3 / static_cast<double>(1 + clock_ - slot.last_used));
-}
-
-double Residency::probability(const Slot& slot) const {
-  double sum = 0;
-  for (size_t id = 0; id < std::min(slot_of_.size(), forecast_.size()); ++id)
-    if (slots_[slot_of_[id]].get() == &slot) sum += forecast_[id];
-  return sum;
-}
-
-uint64_t Residency::used_bytes_locked() const {
-  uint64_t used = 0;
-  for (const auto& slot : slots_)
-    used += slot->cost.weights_bytes + (slot->n_leases - slot->n_pinned) * slot->cost.kv_bytes;
-  return used;
-}
-
-/// What no waiting brings back.
-uint64_t Residency::pinned_bytes() const {
-  uint64_t bytes = 0;
-  for (const auto& slot : slots_)
-    if (slot->n_pinned > 0) bytes += slot->cost.weights_bytes;
-  return bytes;
-}
-
 void Residency::unload(Lock& lock, const std::vector<Slot*>& slots) {
   std::vector<std::shared_ptr<const engine::Model>> models;
   for (Slot* slot : slots) {
@@ -392,6 +322,7 @@ void Residency::unload(Lock& lock, const std::vector<Slot*>& slots) {
   lock.lock();
   for (Slot* slot : slots) {
     slot->cost = {};
+    slot->place = {};
     set_state(*slot, ModelState::kAbsent);
   }
   changed();

@@ -1,4 +1,4 @@
-// Which models are in memory: loaded on demand or ahead of it inside a budget of bytes, held by leases.
+// Which models are in memory: loaded on demand or ahead of it inside budgets of bytes, held by leases.
 #pragma once
 
 #include <chrono>
@@ -36,6 +36,7 @@ enum class Priority { kInteractive, kBackground };
 
 struct ResidencyOptions {
   uint64_t budget_bytes = uint64_t{8} << 30;  // of weights, and of KV caches of leases
+  uint64_t device_budget_bytes = 0;           // the same on a device, for models that go there; 0: there is none
   KeepLoaded keep_loaded = KeepLoaded::kUntilNeeded;
   unsigned max_overtakes = 8;  // a request that waits for room lets so many pass whose model is in memory
 };
@@ -53,8 +54,8 @@ struct ModelStatus {
   std::filesystem::path file;
   ModelState state = ModelState::kAbsent;
   std::vector<SpecialistId> members = {};  // that it serves; none of a file that was replaced
-  uint64_t weights_bytes = 0;
-  uint64_t kv_bytes = 0;  // of all its leases
+  MemoryBytes weights = {};
+  MemoryBytes kv = {};  // of all its leases
   unsigned n_leases = 0;
   double load_ms = 0;   // of its last load; 0: it never was
   double fraction = 0;  // of a load
@@ -94,6 +95,10 @@ class ModelLease {
   std::shared_ptr<const engine::Model> model_;
 };
 
+/// Has a budget of this machine's memory and one of a device's. A model goes to the device where it could have room
+/// there beside what is pinned, with a KV cache; else, or if the device does not take it after all, the CPU computes it
+/// in this machine's memory. Where one of the two is short, what takes nothing of it stays.
+///
 /// Thread-safe. Members with the same file share one model. Nobody may hold a lease that is not pinned while asking
 /// for another: then whoever waits gets its turn, since every lease that is waited for ends by itself.
 class Residency {
@@ -125,10 +130,12 @@ class Residency {
   /// Idle models go now.
   void unload_idle();
 
-  uint64_t used_bytes() const;
-  /// Bytes of the budget that something else takes from now on, in place of those of the last call.
+  uint64_t used_bytes() const { return used().host; }
+  MemoryBytes used() const;
+  /// Bytes of this machine's budget that something else takes from now on, in place of those of the last call.
   void reserve(uint64_t bytes);
-  uint64_t budget_bytes() const;
+  uint64_t budget_bytes() const { return budget().host; }
+  MemoryBytes budget() const;
   bool is_loaded(SpecialistId id) const;
   size_t n_waiting() const;  // for room
   std::vector<ModelStatus> status() const;
@@ -141,7 +148,8 @@ class Residency {
   /// A load in progress. Guarded like its slot; whoever waits for it keeps it to learn how it ended.
   struct Load {
     std::stop_source stop;
-    bool is_idle = false;  // a prefetch, by a thread of idle priority
+    bool is_idle = false;      // a prefetch, by a thread of idle priority
+    uint64_t device_room = 0;  // that the model's weights can have
     unsigned n_waiting = 0;
     double fraction = 0;
     bool is_done = false;
@@ -154,6 +162,7 @@ class Residency {
     ModelState state = ModelState::kAbsent;
     std::shared_ptr<const engine::Model> model = {};
     ModelCost cost = {};
+    ModelPlace place = {};    // what it takes, or will, while it is loaded
     unsigned n_leases = 0;    // and whoever has begun a load, for which there is room already
     unsigned n_pinned = 0;    // of them
     bool is_retired = false;  // serves nobody any more
@@ -175,17 +184,22 @@ class Residency {
   size_t slot_of(const std::filesystem::path& file);
   bool may_go(const std::list<Waiter>::iterator& waiter, bool needs_load) const;
   bool is_wanted(const Slot& slot) const;
-  std::vector<Slot*> find_victims(const Slot& slot, uint64_t needed, double limit) const;
+  ModelPlace place(const ModelCost& cost) const;
+  uint64_t device_room(const ModelCost& cost) const;
+  Error never_fits(const Slot& slot, const MemoryBytes& needed, const MemoryBytes& taken) const;
+  std::optional<Error> settle(Lock& lock, Slot& slot, const Load& load, uint64_t device_bytes);
+  std::vector<Slot*> find_victims(const Slot& slot, const MemoryBytes& needed, double limit) const;
   double worth(const Slot& slot, const ModelCost& cost) const;
   double probability(const Slot& slot) const;
-  uint64_t used_bytes_locked() const;
-  uint64_t pinned_bytes() const;
+  MemoryBytes budget_locked() const { return {options_.budget_bytes, options_.device_budget_bytes}; }
+  MemoryBytes used_locked() const;
+  MemoryBytes pinned() const;
   void unload(Lock& lock, const std::vector<Slot*>& slots);
   void release(size_t slot, bool is_pinned);
   void changed();
   void wait(Lock& lock, const std::stop_token& stop, std::chrono::steady_clock::time_point deadline);
 
-  std::shared_ptr<Load> begin_load(Slot& slot, const ModelCost& cost, bool is_idle);
+  std::shared_ptr<Load> begin_load(Slot& slot, const ModelCost& cost, const ModelPlace& takes, bool is_idle);
   void run_load(Slot& slot, Load& load);
   void fail(Slot& slot, Load& load, Error error);
   void await(Lock& lock, const Slot& slot, Load& load, SpecialistId id, const AcquireOptions& options,

@@ -24,11 +24,14 @@ void become_idle() {
 
 }  // namespace
 
-std::shared_ptr<Residency::Load> Residency::begin_load(Slot& slot, const ModelCost& cost, bool is_idle) {
+std::shared_ptr<Residency::Load> Residency::begin_load(Slot& slot, const ModelCost& cost, const ModelPlace& takes,
+                                                       bool is_idle) {
   const auto load = std::make_shared<Load>();
   load->is_idle = is_idle;
   set_state(slot, ModelState::kLoading);
+  load->device_room = device_room(cost);
   slot.cost = cost;
+  slot.place = takes;
   slot.load = load;
   ++counters_.n_loads;
   try {
@@ -51,6 +54,7 @@ void Residency::fail(Slot& slot, Load& load, Error error) {
   load.is_done = true;
   load.error = std::move(error);
   slot.cost = {};
+  slot.place = {};
   slot.n_leases = slot.n_pinned = 0;
   set_state(slot, ModelState::kAbsent);
   slot.load.reset();
@@ -59,6 +63,7 @@ void Residency::fail(Slot& slot, Load& load, Error error) {
 void Residency::run_load(Slot& slot, Load& load) {
   engine::LoadOptions options;
   options.path = slot.file;
+  options.max_device_bytes = load.device_room;
   options.stop = load.stop.get_token();
   options.on_progress = [&](double fraction) {
     const Lock lock(mutex_);
@@ -73,7 +78,15 @@ void Residency::run_load(Slot& slot, Load& load) {
   } catch (const std::bad_alloc&) {
     model = make_error(ErrorCode::kResourceExhausted, "{}: there is not enough memory", slot.file.string());
   }
+  const uint64_t device_bytes = model && source_.device_bytes ? source_.device_bytes(**model) : 0;
   Lock lock(mutex_);
+  if (model && !load.is_done) {
+    if (std::optional<Error> error = settle(lock, slot, load, device_bytes)) {
+      lock.unlock();
+      model = *std::move(error);
+      lock.lock();
+    }
+  }
   if (load.is_done) {  // abandoned
     lock.unlock();
     model = load.error.value();

@@ -58,18 +58,20 @@ Result<std::unique_ptr<RoutedChat>> RoutedChat::open(const Config& config, const
   session.tuning = tuning_of(config, options);
   std::unique_ptr<RoutedChat> chat(new RoutedChat(config, options, session.tuning));
   // Prefixes in memory are a part of the budget like everything else.
-  uint64_t budget_bytes = config.memory_budget_bytes;
-  if (options.accelerator != nullptr) budget_bytes = std::min(budget_bytes, options.accelerator->available_bytes());
-  const uint64_t prefix_bytes = budget_bytes / 32;
+  const uint64_t prefix_bytes = config.memory_budget_bytes / 32;
   chat->prefixes_ = session.prefixes = std::make_shared<engine::PrefixStore>(
       engine::PrefixStoreOptions{.memory_bytes = prefix_bytes,
                                  .directory = options.snapshots,
                                  .warn = [self = chat.get()](const std::string& message) { self->say(message); }});
+  const uint64_t device_bytes =
+      options.accelerator != nullptr ? std::min(config.memory_budget_bytes, options.accelerator->available_bytes()) : 0;
   chat->residency_ = std::make_unique<Residency>(
-      gguf_model_source(session.context_length, session.kv(), session.tuning.isa, options.accelerator),
+      gguf_model_source(session.context_length, session.kv(), session.tuning.isa, options.accelerator,
+                        [self = chat.get()](const std::string& message) { self->say(message); }),
       std::vector<std::filesystem::path>{assistant},
       ResidencyOptions{
-          .budget_bytes = budget_bytes - prefix_bytes,
+          .budget_bytes = config.memory_budget_bytes - prefix_bytes,
+          .device_budget_bytes = device_bytes,
           .keep_loaded = config.unload_after_answer ? KeepLoaded::kWhileLeased : KeepLoaded::kUntilNeeded});
   SAIN_ASSIGN_OR_RETURN(
       chat->assistant_,
@@ -210,6 +212,10 @@ StatusReport RoutedChat::status() const {
   {
     const std::lock_guard lock(mutex_);
     add_residency(report, *residency_, team_->members());
+    if (options_.accelerator != nullptr) {
+      report.device.name = options_.accelerator->name();
+      report.device.used_bytes = options_.accelerator->used_bytes();
+    }
     head = team_->classifier().head().bytes();
     adapters = team_->runner().adapter_bytes();
   }

@@ -80,7 +80,7 @@ Status run(const Options& options) {
   SAIN_ASSIGN_OR_RETURN(const auto device, Device::open(*instance, options.device));
   SAIN_ASSIGN_OR_RETURN(const auto pipelines, Pipelines::create(*device, options.cache));
   const double opened = seconds();
-  SAIN_ASSIGN_OR_RETURN(auto uploader, Uploader::create(*device, *pipelines));
+  Uploader uploader(*device);
   SAIN_ASSIGN_OR_RETURN(const auto weights,
                         DeviceWeights::load(*device, uploader, model, ModelPart::whole(model.config())));
   const double placed = seconds();

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <mutex>
-#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -151,33 +150,40 @@ class VulkanAccelerator : public Accelerator {
     }
   }
 
-  Result<std::shared_ptr<const DeviceModel>> load(const Model& model) override {
-    constexpr uint32_t kUsualContext = 4096;  // of the conversation that there should be room for
-    const ModelConfig& config = model.config();
-    std::vector<uint64_t> free_bytes;
-    for (const auto& gpu : gpus_) free_bytes.push_back(gpu->device->free_bytes());
-    const std::vector<SplitPart> plan = plan_split(split_needs(model, std::min(config.context_length, kUsualContext)),
-                                                   free_bytes, options_.most_layers);
+  Result<std::shared_ptr<const DeviceModel>> load(const Model& model, const UploadOptions& options) override {
+    const std::vector<SplitPart> plan = plan_for(model, options.max_bytes);
     if (plan.empty()) {
-      return make_error(ErrorCode::kResourceExhausted, "vulkan: the weights take {} bytes, and {} can be had",
-                        part_bytes(model, ModelPart::whole(config)),
-                        std::accumulate(free_bytes.begin(), free_bytes.end(), uint64_t{0}));
+      return make_error(ErrorCode::kResourceExhausted, "vulkan: {}: the weights take {} bytes, and {} can be had",
+                        name_, bytes_of(model.weights()), std::min(options.max_bytes, free_bytes()));
     }
     std::vector<PlacedPart> parts;
     for (const SplitPart& part : plan) {
+      UploadOptions one = options;
+      if (options.on_progress) {
+        one.on_progress = [&](double fraction) {
+          options.on_progress((static_cast<double>(parts.size()) + fraction) / static_cast<double>(plan.size()));
+        };
+      }
       const std::shared_ptr<Gpu>& gpu = gpus_[part.device];
-      SAIN_ASSIGN_OR_RETURN(DeviceWeights weights, load_part(*gpu, model, part.part));
+      Uploader uploader(*gpu->device, one);
+      SAIN_ASSIGN_OR_RETURN(DeviceWeights weights, DeviceWeights::load(*gpu->device, uploader, model, part.part));
+      // Without room the first pass does.
+      (void)Forward::make_pipelines(*gpu->device, *gpu->pipelines, weights, model);
       parts.push_back({gpu, std::move(weights)});
     }
     const ModelPart& first = plan.front().part;
     if (first.is_whole()) {
       return std::make_shared<const VulkanModel>(std::move(parts[0].gpu), std::move(parts[0].weights), options_.warn);
     }
+    const uint32_t n_layers = model.config().n_layers;
     if (!first.takes_tokens && options_.warn) {
-      options_.warn(fmt::format("{}: {} of the {} layers; the CPU computes the others", name_,
-                                config.n_layers - first.begin, config.n_layers));
+      options_.warn(
+          fmt::format("{}: {} of the {} layers; the CPU computes the others", name_, n_layers - first.begin, n_layers));
     }
     return make_split_model(std::move(parts), options_.warn);
+  }
+  uint64_t bytes_of(const Weights& weights) const override {
+    return part_bytes(weights, {0, static_cast<uint32_t>(weights.layers.size()), true, true});
   }
   const std::string& name() const override { return name_; }
   uint64_t used_bytes() const override {
@@ -188,12 +194,22 @@ class VulkanAccelerator : public Accelerator {
   }
 
  private:
-  static Result<DeviceWeights> load_part(Gpu& gpu, const Model& model, const ModelPart& part) {
-    const std::lock_guard lock(gpu.mutex);
-    SAIN_ASSIGN_OR_RETURN(Uploader uploader, Uploader::create(*gpu.device, *gpu.pipelines));
-    SAIN_ASSIGN_OR_RETURN(DeviceWeights weights, DeviceWeights::load(*gpu.device, uploader, model, part));
-    (void)Forward::make_pipelines(*gpu.device, *gpu.pipelines, weights, model);  // without room the first pass does
-    return weights;
+  /// As many layers as the devices have room for now, with a conversation beside them, and their weights in
+  /// `max_bytes`.
+  std::vector<SplitPart> plan_for(const Model& model, uint64_t max_bytes) const {
+    constexpr uint32_t kUsualContext = 4096;
+    const SplitNeeds needs = split_needs(model, std::min(model.config().context_length, kUsualContext));
+    std::vector<uint64_t> free_bytes;
+    for (const auto& gpu : gpus_) free_bytes.push_back(gpu->device->free_bytes());
+    for (uint32_t most_layers = std::min(options_.most_layers, model.config().n_layers);; --most_layers) {
+      std::vector<SplitPart> plan = plan_split(needs, free_bytes, most_layers);
+      uint64_t bytes = 0;
+      for (const SplitPart& part : plan) bytes += part_bytes(model.weights(), part.part);
+      if (bytes <= max_bytes) return plan;
+    }
+  }
+  uint64_t free_bytes() const {
+    return sum([](const Device& device) { return device.free_bytes(); });
   }
 
   template <class F>

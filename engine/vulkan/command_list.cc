@@ -1,7 +1,5 @@
 #include "engine/vulkan/command_list.h"
 
-#include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace sain::engine::vulkan {
@@ -9,7 +7,7 @@ Result<CommandList> CommandList::create(Device& device, const Pipelines& pipelin
   const DeviceApi& api = device.api();
   CommandList list(device, pipelines);
   auto pool = typed<VkCommandPoolCreateInfo>(VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO);
-  pool.queueFamilyIndex = device.info().queue_family;
+  pool.queueFamilyIndex = device.info().queues.compute.family;
   SAIN_ASSIGN_OR_RETURN(list.pool_, make_handle<VkCommandPool>(device, api.CreateCommandPool, api.DestroyCommandPool,
                                                                "vkCreateCommandPool", pool));
   auto buffer = typed<VkCommandBufferAllocateInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO);
@@ -148,7 +146,7 @@ Status CommandList::start(uint32_t n) {
   const std::vector<VkCommandBuffer> runs(n, commands_);
   info.commandBufferCount = n;
   info.pCommandBuffers = runs.data();
-  return device_->check(api.QueueSubmit(device_->queue(), 1, &info, fence), "vkQueueSubmit");
+  return device_->check(device_->compute_queue().submit(info, fence), "vkQueueSubmit");
 }
 
 Status CommandList::wait() {
@@ -200,51 +198,6 @@ Status CommandList::reset() {
       device_->check(device_->api().ResetCommandPool(device_->handle(), pool_.get(), 0), "vkResetCommandPool"));
   descriptor_pools_.clear();
   return begin();
-}
-
-Result<Uploader> Uploader::create(Device& device, const Pipelines& pipelines) {
-  SAIN_ASSIGN_OR_RETURN(CommandList commands, CommandList::create(device, pipelines));
-  Uploader uploader(std::move(commands));
-  uploader.arenas_.emplace_back(device, MemoryKind::kUpload, kStagingBytes);
-  uploader.arenas_.emplace_back(device, MemoryKind::kReadback, kStagingBytes);
-  SAIN_ASSIGN_OR_RETURN(uploader.upload_, uploader.arenas_[0].allocate(kStagingBytes));
-  SAIN_ASSIGN_OR_RETURN(uploader.readback_, uploader.arenas_[1].allocate(kStagingBytes));
-  return uploader;
-}
-
-Status Uploader::write(const Slice& to, std::span<const std::byte> bytes) {
-  SAIN_CHECK(bytes.size() <= to.bytes);
-  if (to.mapped != nullptr) {
-    std::memcpy(to.mapped, bytes.data(), bytes.size());
-    return {};
-  }
-  for (uint64_t at = 0; at < bytes.size(); at += kStagingBytes) {
-    const uint64_t n = std::min<uint64_t>(bytes.size() - at, kStagingBytes);
-    std::memcpy(upload_.mapped, bytes.data() + at, n);
-    SAIN_RETURN_IF_ERROR(copy(upload_.part(0, n), to.part(at, n)));
-  }
-  return {};
-}
-
-Status Uploader::read(const Slice& from, std::span<std::byte> bytes) {
-  SAIN_CHECK(bytes.size() <= from.bytes);
-  if (from.mapped != nullptr) {
-    std::memcpy(bytes.data(), from.mapped, bytes.size());
-    return {};
-  }
-  for (uint64_t at = 0; at < bytes.size(); at += kStagingBytes) {
-    const uint64_t n = std::min<uint64_t>(bytes.size() - at, kStagingBytes);
-    SAIN_RETURN_IF_ERROR(copy(from.part(at, n), readback_.part(0, n)));
-    std::memcpy(bytes.data() + at, readback_.mapped, n);
-  }
-  return {};
-}
-
-Status Uploader::copy(const Slice& from, const Slice& to) {
-  SAIN_RETURN_IF_ERROR(commands_.reset());
-  commands_.copy(from, to);
-  SAIN_RETURN_IF_ERROR(commands_.finish());
-  return commands_.run();
 }
 
 }  // namespace sain::engine::vulkan

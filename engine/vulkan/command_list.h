@@ -94,27 +94,4 @@ class CommandList {
   std::vector<std::string> timed_;  // names; times_ has one more
 };
 
-/// Brings bytes to a device's memory, through a staging buffer of its own where the host does not reach it.
-class Uploader {
- public:
-  /// Errors: what Vulkan says.
-  static Result<Uploader> create(Device& device, const Pipelines& pipelines);
-
-  /// Returns when they are there.
-  Status write(const Slice& to, std::span<const std::byte> bytes);
-
-  /// The same way back.
-  Status read(const Slice& from, std::span<std::byte> bytes);
-
- private:
-  static constexpr uint64_t kStagingBytes = uint64_t{16} << 20;
-
-  explicit Uploader(CommandList commands) : commands_(std::move(commands)) {}
-  Status copy(const Slice& from, const Slice& to);
-
-  std::vector<Arena> arenas_;  // of the slices
-  Slice upload_, readback_;
-  CommandList commands_;
-};
-
 }  // namespace sain::engine::vulkan

@@ -34,15 +34,12 @@ std::vector<std::string> extensions_of(const InstanceApi& api, VkPhysicalDevice 
   return names;
 }
 
-std::optional<VkQueueFamilyProperties> find_queue(const InstanceApi& api, VkPhysicalDevice device, uint32_t& family) {
+std::optional<QueuePlaces> find_queues(const InstanceApi& api, VkPhysicalDevice device) {
   uint32_t n = 0;
   api.GetPhysicalDeviceQueueFamilyProperties(device, &n, nullptr);
   std::vector<VkQueueFamilyProperties> families(n);
   api.GetPhysicalDeviceQueueFamilyProperties(device, &n, families.data());
-  for (family = 0; family < n; ++family) {
-    if ((families[family].queueFlags & VK_QUEUE_COMPUTE_BIT) != 0) return families[family];
-  }
-  return std::nullopt;
+  return choose_queues(families);
 }
 
 DeviceType type_of(VkPhysicalDeviceType type) {
@@ -158,8 +155,9 @@ std::optional<DeviceInfo> describe(const InstanceApi& api, VkPhysicalDevice devi
   api.GetPhysicalDeviceFeatures2(device, &features.all);
 
   DeviceInfo info;
-  const std::optional<VkQueueFamilyProperties> queue = find_queue(api, device, info.queue_family);
-  if (!queue) return std::nullopt;
+  const std::optional<QueuePlaces> queues = find_queues(api, device);
+  if (!queues) return std::nullopt;
+  info.queues = *queues;
   info.name = properties.deviceName;
   info.type = type_of(properties.deviceType);
   info.driver = fmt::format("{} {}", driver.driverName, driver.driverInfo);
@@ -182,7 +180,7 @@ std::optional<DeviceInfo> describe(const InstanceApi& api, VkPhysicalDevice devi
                             features.memory_model.vulkanMemoryModel == VK_TRUE && has_cooperative_matrix(api, device),
       .buffer_device_address = features.address.bufferDeviceAddress == VK_TRUE,
       .memory_budget = has(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME),
-      .timestamps = queue->timestampValidBits != 0,
+      .timestamps = queues->timestamp_bits != 0,
       .timestamp_ns = limits.timestampPeriod,
       .cores = cores.shaderSMCount,
       .max_workgroup = std::min(limits.maxComputeWorkGroupInvocations, limits.maxComputeWorkGroupSize[0]),
@@ -214,7 +212,7 @@ Result<bool> has_layer(const Loader& loader, const char* name) {
 Capabilities Capabilities::limited() const {
   Capabilities weak = *this;
   weak.subgroups = weak.fp16 = weak.storage_8bit = weak.integer_dot_product = false;
-  weak.cooperative_matrix = weak.buffer_device_address = false;
+  weak.cooperative_matrix = weak.buffer_device_address = weak.maps_memory = false;
   weak.cores = 0;
   weak.max_workgroup = std::min(max_workgroup, 128u);
   weak.shared_bytes = std::min(shared_bytes, 16u << 10);
@@ -311,17 +309,25 @@ Result<std::unique_ptr<Device>> Device::open(const Instance& instance, size_t in
                       devices.size());
   }
   std::unique_ptr<Device> device(new Device(instance.api(), devices[index]));
-  if (limits == Limits::kSimulated) device->info_.capabilities = device->info_.capabilities.limited();
+  QueuePlaces& queues = device->info_.queues;
+  if (limits == Limits::kSimulated) {
+    device->info_.capabilities = device->info_.capabilities.limited();
+    queues.transfer.reset();
+  }
   if (limits == Limits::kOneCore) device->info_.capabilities.cores = 1;
   const InstanceApi& api = instance.api();
-  constexpr float kPriority = 1;
-  auto queue = typed<VkDeviceQueueCreateInfo>(VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO);
-  queue.queueFamilyIndex = device->info_.queue_family;
-  queue.queueCount = 1;
-  queue.pQueuePriorities = &kPriority;
+  constexpr std::array<float, 2> kPriorities = {1, 0};  // whoever computes before who copies
+  std::array<VkDeviceQueueCreateInfo, 2> families;
+  families.fill(typed<VkDeviceQueueCreateInfo>(VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO));
+  families[0].queueFamilyIndex = queues.compute.family;
+  families[0].queueCount = queues.transfer && !queues.has_transfer_family() ? 2 : 1;
+  families[0].pQueuePriorities = &kPriorities[0];
+  families[1].queueFamilyIndex = queues.transfer.value_or(QueuePlace{}).family;
+  families[1].queueCount = 1;
+  families[1].pQueuePriorities = &kPriorities[1];
   auto info = typed<VkDeviceCreateInfo>(VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO);
-  info.queueCreateInfoCount = 1;
-  info.pQueueCreateInfos = &queue;
+  info.queueCreateInfoCount = queues.has_transfer_family() ? 2 : 1;
+  info.pQueueCreateInfos = families.data();
   const Capabilities& capabilities = device->info_.capabilities;
   Features features(device->info_.api_version, extensions_of(api, device->info_.handle));
   features.storage16.storageBuffer16BitAccess = features.small.shaderFloat16 = capabilities.fp16;
@@ -336,7 +342,13 @@ Result<std::unique_ptr<Device>> Device::open(const Instance& instance, size_t in
   SAIN_RETURN_IF_ERROR(
       device->check(api.CreateDevice(device->info_.handle, &info, nullptr, &device->handle_), "vkCreateDevice"));
   SAIN_ASSIGN_OR_RETURN(device->api_, DeviceApi::load(api, device->handle_));
-  device->api_.GetDeviceQueue(device->handle_, device->info_.queue_family, 0, &device->queue_);
+  const auto open_queue = [&](const QueuePlace& place, std::optional<Queue>& queue) {
+    VkQueue handle = VK_NULL_HANDLE;
+    device->api_.GetDeviceQueue(device->handle_, place.family, place.index, &handle);
+    queue.emplace(device->api_.QueueSubmit, handle);
+  };
+  open_queue(queues.compute, device->compute_queue_);
+  if (queues.transfer) open_queue(*queues.transfer, device->transfer_queue_);
   auto memory = typed<VkPhysicalDeviceMemoryProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2);
   api.GetPhysicalDeviceMemoryProperties2(device->info_.handle, &memory);
   device->memory_ = memory.memoryProperties;

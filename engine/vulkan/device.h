@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/vulkan/api.h"
+#include "engine/vulkan/queue.h"
 #include "formats/result.h"
 
 namespace sain::engine::vulkan {
@@ -26,6 +28,7 @@ struct Capabilities {
   bool cooperative_matrix = false;     // VK_KHR_cooperative_matrix: 16 x 16 x 16 of f16, summed in f32, by a subgroup
   bool buffer_device_address = false;  // as 1.2 has it
   bool memory_budget = false;          // VK_EXT_memory_budget
+  bool maps_memory = true;             // of shaders, where that costs nothing
   bool timestamps = false;             // on the compute queue
   float timestamp_ns = 0;              // of a tick
   uint32_t cores = 0;                  // each runs one workgroup of any size while others wait for it; 0: nobody knows
@@ -44,7 +47,7 @@ struct Capabilities {
   uint64_t piece_bytes() const { return std::min(storage_range, allocation_bytes); }
 
   /// The same device as a weak one: 128 MiB a binding, 256 MiB an allocation, workgroups of 128, 16 KiB of shared
-  /// memory, and no extras. Whatever runs so runs wherever Vulkan 1.1 does.
+  /// memory, and no extras; its memory is out of the host's reach. Whatever runs so runs wherever Vulkan 1.1 does.
   Capabilities limited() const;
 };
 
@@ -62,7 +65,7 @@ struct DeviceInfo {
   uint64_t budget_bytes = 0;  // of them, what this process may have now; memory_bytes where the driver does not say
   Capabilities capabilities;
   VkPhysicalDevice handle = VK_NULL_HANDLE;
-  uint32_t queue_family = 0;  // that computes
+  QueuePlaces queues;
 };
 
 enum class Validation { kOff, kOn };
@@ -98,8 +101,8 @@ enum class Limits {
   kOneCore,    // its own, and one core: for tests of what runs on devices that say how many they have
 };
 
-/// An open device with one compute queue. What is made on it refers to it, so it must outlive that; used by one thread
-/// at a time. A lost device shows as an error of the next call that waits for it.
+/// An open device. What is made on it refers to it, so it must outlive that. Thread-safe, and so are Vulkan's functions
+/// that make, map and end things of a thread's own. A lost device shows as an error of the next call that waits for it.
 class Device {
  public:
   /// `index` counts instance.devices(). Errors: kNotFound (no such device), what vkCreateDevice says.
@@ -111,7 +114,9 @@ class Device {
   const Capabilities& capabilities() const { return info_.capabilities; }
   const DeviceApi& api() const { return api_; }
   VkDevice handle() const { return handle_; }
-  VkQueue queue() const { return queue_; }
+  Queue& compute_queue() { return *compute_queue_; }
+  /// The same where there is no other.
+  Queue& transfer_queue() { return transfer_queue_ ? *transfer_queue_ : *compute_queue_; }
   const VkPhysicalDeviceMemoryProperties& memory() const { return memory_; }
 
   /// Of its memory, what could be had now.
@@ -132,7 +137,7 @@ class Device {
   DeviceInfo info_;
   DeviceApi api_;
   VkDevice handle_ = VK_NULL_HANDLE;
-  VkQueue queue_ = VK_NULL_HANDLE;
+  std::optional<Queue> compute_queue_, transfer_queue_;
   VkPhysicalDeviceMemoryProperties memory_ = {};
   std::atomic<uint64_t> allocated_bytes_ = 0;
 };

@@ -5,8 +5,9 @@
 #include <span>
 #include <vector>
 
-#include "engine/vulkan/command_list.h"
+#include "engine/thread_pool.h"
 #include "engine/vulkan/memory.h"
+#include "engine/vulkan/uploader.h"
 #include "engine/weights.h"
 #include "kernels/dequantize/dequantize.h"
 
@@ -33,10 +34,12 @@ struct DeviceMatrix {
 /// The most bytes that place() takes for the same matrices.
 uint64_t device_matrix_bytes(const WeightMatrix& w, size_t n_interleaved = 1);
 
-/// Takes memory for `matrices` and brings them there: one, or two of one shape and device_type() whose groups alternate
-/// (gate and up). A piece has at most `piece_bytes`: Capabilities::piece_bytes(). Errors: kUnsupported (columns that
-/// are no multiple of 4, or 16 rows are more than that), those of Arena and Uploader.
+/// Takes memory of kWeights for `matrices` and has them brought there, until Uploader::finish(): one, or two of one
+/// shape and device_type() whose groups alternate (gate and up). `pool` converts what is not packed. A piece has at
+/// most `piece_bytes`: Capabilities::piece_bytes(). Errors: kUnsupported (columns that are no multiple of 4, or 16 rows
+/// are more than that), those of Arena and Uploader.
 Result<DeviceMatrix> place(uint64_t piece_bytes, Arena& arena, Uploader& uploader,
-                           const kernels::DequantizeTable& dequantize, std::span<const WeightMatrix* const> matrices);
+                           const kernels::DequantizeTable& dequantize, ThreadPool& pool,
+                           std::span<const WeightMatrix* const> matrices);
 
 }  // namespace sain::engine::vulkan

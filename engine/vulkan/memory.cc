@@ -17,10 +17,14 @@ uint64_t round_up(uint64_t bytes, uint64_t alignment) {
   return (bytes + alignment - 1) / alignment * alignment;
 }
 
+bool is_for_shaders(MemoryKind kind) {
+  return kind == MemoryKind::kDevice || kind == MemoryKind::kWeights;
+}
+
 /// Of the types in `allowed`, the first that has the most wanted properties.
 bool find_type(const VkPhysicalDeviceMemoryProperties& memory, uint32_t allowed, MemoryKind kind, uint32_t& type) {
   const std::array<VkMemoryPropertyFlags, 2> wishes =
-      kind == MemoryKind::kDevice     ? std::array<VkMemoryPropertyFlags, 2>{kDeviceLocal, 0}
+      is_for_shaders(kind)            ? std::array<VkMemoryPropertyFlags, 2>{kDeviceLocal, 0}
       : kind == MemoryKind::kReadback ? std::array<VkMemoryPropertyFlags, 2>{kVisible | kCached, kVisible}
                                       : std::array<VkMemoryPropertyFlags, 2>{kVisible, kVisible};
   for (VkMemoryPropertyFlags wish : wishes) {
@@ -72,7 +76,16 @@ Status Arena::add_block(uint64_t bytes) {
   buffer.size = bytes;
   buffer.usage =
       VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
-  const bool has_address = kind_ == MemoryKind::kDevice && device_->capabilities().buffer_device_address;
+  // Both families at any time, so that nobody hands a buffer over from one to the other: that would take a submission
+  // to each queue and a semaphore between them. It costs images their compression, and buffers nothing that is known.
+  const QueuePlaces& queues = device_->info().queues;
+  const std::array<uint32_t, 2> families = {queues.compute.family, queues.transfer.value_or(queues.compute).family};
+  if (kind_ == MemoryKind::kWeights && queues.has_transfer_family()) {
+    buffer.sharingMode = VK_SHARING_MODE_CONCURRENT;
+    buffer.queueFamilyIndexCount = static_cast<uint32_t>(families.size());
+    buffer.pQueueFamilyIndices = families.data();
+  }
+  const bool has_address = is_for_shaders(kind_) && device_->capabilities().buffer_device_address;
   if (has_address) buffer.usage |= VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
   SAIN_ASSIGN_OR_RETURN(block.buffer,
                         make_handle<VkBuffer>(*device_, api.CreateBuffer, api.DestroyBuffer, "vkCreateBuffer", buffer));
@@ -98,7 +111,8 @@ Status Arena::add_block(uint64_t bytes) {
     block.address = api.GetBufferDeviceAddress(device_->handle(), &info);
   }
   const VkMemoryPropertyFlags flags = device_->memory().memoryTypes[memory.memoryTypeIndex].propertyFlags;
-  if ((flags & kVisible) == kVisible) {
+  const bool is_mapped = !is_for_shaders(kind_) || device_->capabilities().maps_memory;
+  if (is_mapped && (flags & kVisible) == kVisible) {
     void* mapped = nullptr;
     SAIN_RETURN_IF_ERROR(device_->check(
         api.MapMemory(device_->handle(), block.memory.get(), 0, VK_WHOLE_SIZE, 0, &mapped), "vkMapMemory"));

@@ -11,6 +11,7 @@ namespace sain::engine::vulkan {
 
 enum class MemoryKind {
   kDevice,    // fastest for shaders; mapped too where that costs nothing (unified memory)
+  kWeights,   // the same, and an Uploader may write to it
   kUpload,    // mapped, for writing front to back
   kReadback,  // mapped, for reading
 };

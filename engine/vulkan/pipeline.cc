@@ -106,22 +106,28 @@ Result<VkPipeline> Pipelines::get(std::string_view shader, std::span<const uint3
   const shaders::Spirv* spirv = find_variant(shader, device_->capabilities());
   if (spirv == nullptr) return make_error(ErrorCode::kNotFound, "vulkan: there is no shader {}", shader);
   SAIN_CHECK(!constants.empty() && constants[0] <= device_->capabilities().max_workgroup);
-  const auto found = pipelines_.try_emplace({std::string(shader), {constants.begin(), constants.end()}});
-  const auto it = found.first;
-  if (!found.second) return it->second.get();
+  const std::pair key(std::string(shader), std::vector<uint32_t>(constants.begin(), constants.end()));
+  std::unique_lock lock(mutex_);
+  if (const auto found = pipelines_.find(key); found != pipelines_.end()) return found->second.get();
+  lock.unlock();  // a driver takes up to seconds, while others need what there is
+  auto pipeline = compile(spirv->words, constants);
+  if (!pipeline) {
+    return make_error(pipeline.error().code, "{} ({})", pipeline.error().message, spirv->name);
+  }
+  lock.lock();
+  is_saved_ = false;
+  return pipelines_.try_emplace(key, *std::move(pipeline)).first->second.get();  // somebody may have been faster
+}
 
+Result<Handle<VkPipeline>> Pipelines::compile(std::span<const uint32_t> spirv,
+                                              std::span<const uint32_t> constants) const {
   const DeviceApi& api = device_->api();
   auto module = typed<VkShaderModuleCreateInfo>(VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO);
-  module.codeSize = spirv->words.size_bytes();
-  module.pCode = spirv->words.data();
-  const auto failed = [&](Error error) {
-    pipelines_.erase(it);
-    error.message += fmt::format(" ({})", spirv->name);
-    return error;
-  };
-  auto code = make_handle<VkShaderModule>(*device_, api.CreateShaderModule, api.DestroyShaderModule,
-                                          "vkCreateShaderModule", module);
-  if (!code) return failed(std::move(code).error());
+  module.codeSize = spirv.size_bytes();
+  module.pCode = spirv.data();
+  SAIN_ASSIGN_OR_RETURN(const Handle<VkShaderModule> code,
+                        make_handle<VkShaderModule>(*device_, api.CreateShaderModule, api.DestroyShaderModule,
+                                                    "vkCreateShaderModule", module));
   std::vector<VkSpecializationMapEntry> entries;
   for (uint32_t i = 0; i < constants.size(); ++i) entries.push_back({i, i * 4, 4});
   const VkSpecializationInfo specialization = {static_cast<uint32_t>(entries.size()), entries.data(),
@@ -129,18 +135,15 @@ Result<VkPipeline> Pipelines::get(std::string_view shader, std::span<const uint3
   auto info = typed<VkComputePipelineCreateInfo>(VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO);
   info.stage = typed<VkPipelineShaderStageCreateInfo>(VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO);
   info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
-  info.stage.module = code->get();
+  info.stage.module = code.get();
   info.stage.pName = "main";
   info.stage.pSpecializationInfo = &specialization;
   info.layout = layout_.get();
   VkPipeline pipeline = VK_NULL_HANDLE;
-  const Status made =
+  SAIN_RETURN_IF_ERROR(
       device_->check(api.CreateComputePipelines(device_->handle(), cache_.get(), 1, &info, nullptr, &pipeline),
-                     "vkCreateComputePipelines");
-  if (!made) return failed(made.error());
-  it->second = Handle<VkPipeline>(device_->handle(), pipeline, api.DestroyPipeline);
-  is_saved_ = false;
-  return pipeline;
+                     "vkCreateComputePipelines"));
+  return Handle<VkPipeline>(device_->handle(), pipeline, api.DestroyPipeline);
 }
 
 bool Pipelines::has(std::string_view shader) const {
@@ -148,6 +151,7 @@ bool Pipelines::has(std::string_view shader) const {
 }
 
 Status Pipelines::save() {
+  const std::lock_guard lock(mutex_);
   if (file_.empty() || is_saved_) return {};
   const DeviceApi& api = device_->api();
   size_t bytes = 0;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,8 +26,8 @@ struct PipelineFile {
   static Status write(const std::filesystem::path& path, std::span<const std::byte> data);
 };
 
-/// Owns the pipelines of a device. All have one layout: storage buffers at the bindings 0 to kBindings - 1, of which a
-/// shader uses some, and kPushBytes of push constants.
+/// Owns the pipelines of a device. Thread-safe. All have one layout: storage buffers at the bindings 0 to kBindings -
+/// 1, of which a shader uses some, and kPushBytes of push constants.
 class Pipelines {
  public:
   static constexpr uint32_t kBindings = 6;
@@ -52,13 +53,15 @@ class Pipelines {
 
  private:
   explicit Pipelines(Device& device) : device_(&device) {}
+  Result<Handle<VkPipeline>> compile(std::span<const uint32_t> spirv, std::span<const uint32_t> constants) const;
 
   Device* device_;
   std::filesystem::path file_;  // empty: none
-  bool is_saved_ = true;
   Handle<VkDescriptorSetLayout> set_layout_;
   Handle<VkPipelineLayout> layout_;
   Handle<VkPipelineCache> cache_;
+  std::mutex mutex_;  // of what follows
+  bool is_saved_ = true;
   std::map<std::pair<std::string, std::vector<uint32_t>>, Handle<VkPipeline>> pipelines_;
 };
 

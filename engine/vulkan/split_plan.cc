@@ -60,8 +60,10 @@ std::vector<Place> places_for(const SplitNeeds& needs, std::span<const uint64_t>
 SplitNeeds split_needs(const Model& model, uint32_t context_length) {
   const ModelConfig& config = model.config();
   const uint64_t kv_bytes = uint64_t{context_length} * config.n_kv_heads * config.head_dim * 2 * sizeof(uint16_t);
-  const auto bytes = [&](const ModelPart& part) { return part_bytes(model, part) - part_bytes(model, {}); };
-  SplitNeeds needs = {.output = bytes({.gives_logits = true}), .stage = kStageBytes + part_bytes(model, {})};
+  const auto bytes = [&](const ModelPart& part) {
+    return part_bytes(model.weights(), part) - part_bytes(model.weights(), {});
+  };
+  SplitNeeds needs = {.output = bytes({.gives_logits = true}), .stage = kStageBytes + part_bytes(model.weights(), {})};
   needs.embedding = bytes({.takes_tokens = true, .gives_logits = true}) - needs.output;
   for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
     needs.layers.push_back(bytes({.begin = layer, .end = layer + 1}) + kv_bytes);

@@ -20,15 +20,18 @@ bool is_tied(const Weights& weights) {
   return weights.token_embedding.data == weights.output.data;
 }
 
-/// Places one thing after another.
+/// Places one thing after another. When it dies nothing is under way: memory that was taken may go then.
 class Placer {
  public:
   Placer(const Device& device, Arena& arena, Uploader& uploader, const Model& model)
       : device_(&device), arena_(&arena), uploader_(&uploader), model_(&model) {}
 
+  ~Placer() { (void)uploader_->finish(); }
+  Placer(const Placer&) = delete;
+
   Status matrix(std::initializer_list<const WeightMatrix*> matrices, DeviceMatrix& placed) {
     SAIN_ASSIGN_OR_RETURN(placed, place(device_->capabilities().piece_bytes(), *arena_, *uploader_,
-                                        model_->kernels().dequantize, {matrices.begin(), matrices.size()}));
+                                        model_->kernels().dequantize, pool_, {matrices.begin(), matrices.size()}));
     return {};
   }
 
@@ -56,6 +59,7 @@ class Placer {
   Arena* arena_;
   Uploader* uploader_;
   const Model* model_;
+  ThreadPool pool_;
 };
 
 Status place_layer(Placer& place, const ModelConfig& config, const LayerWeights& w, DeviceLayer& layer) {
@@ -88,10 +92,9 @@ Status place_layer(Placer& place, const ModelConfig& config, const LayerWeights&
 
 }  // namespace
 
-uint64_t part_bytes(const Model& model, const ModelPart& part) {
+uint64_t part_bytes(const Weights& weights, const ModelPart& part) {
   constexpr uint64_t kVectors = uint64_t{1} << 20;  // norms, biases, frequencies: beside the matrices, little
   uint64_t bytes = kVectors;
-  const Weights& weights = model.weights();
   for (uint32_t layer = part.begin; layer < part.end; ++layer) {
     const LayerWeights& w = weights.layers[layer];
     for (const WeightMatrix* m : {&w.q, &w.k, &w.v, &w.attention_output, &w.gate, &w.up, &w.down}) {
@@ -117,12 +120,13 @@ Result<DeviceWeights> DeviceWeights::load(Device& device, Uploader& uploader, co
                                           const ModelPart& part) {
   const ModelConfig& config = model.config();
   const Weights& weights = model.weights();
-  const uint64_t expected = part_bytes(model, part);
+  const uint64_t expected = part_bytes(weights, part);
   if (const uint64_t free_bytes = device.free_bytes(); expected > free_bytes) {
     return make_error(ErrorCode::kResourceExhausted, "vulkan: {}: the weights take {} bytes, and {} can be had",
                       device.info().name, expected, free_bytes);
   }
-  DeviceWeights placed(Arena(device, MemoryKind::kDevice, expected));
+  uploader.expect(expected);
+  DeviceWeights placed(Arena(device, MemoryKind::kWeights, expected));
   placed.part = part;
   Placer place(device, placed.arena_, uploader, model);
   for (uint32_t layer = part.begin; layer < part.end; ++layer) {
@@ -145,6 +149,7 @@ Result<DeviceWeights> DeviceWeights::load(Device& device, Uploader& uploader, co
     placed.magnitude_local = static_cast<float>(local.magnitude());
     SAIN_RETURN_IF_ERROR(place.vector(rope_frequencies(local.frequencies()), placed.frequencies_local));
   }
+  SAIN_RETURN_IF_ERROR(uploader.finish());
   return placed;
 }
 

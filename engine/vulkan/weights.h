@@ -35,12 +35,12 @@ struct ModelPart {
 };
 
 /// Bytes of a part's weights on a device, about.
-uint64_t part_bytes(const Model& model, const ModelPart& part);
+uint64_t part_bytes(const Weights& weights, const ModelPart& part);
 
 /// Owns its memory, which is given back when it dies; the device must have finished with it.
 class DeviceWeights {
  public:
-  /// Errors: kResourceExhausted (the device has no room), kUnsupported, what Vulkan says.
+  /// Errors: kResourceExhausted (the device has no room), kUnsupported, kCancelled, what Vulkan says.
   static Result<DeviceWeights> load(Device& device, Uploader& uploader, const Model& model, const ModelPart& part);
 
   ModelPart part;

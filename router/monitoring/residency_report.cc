@@ -3,8 +3,10 @@
 namespace sain::router {
 
 void add_residency(StatusReport& report, const Residency& residency, const RegistrySnapshot& members) {
-  report.budget_bytes = residency.budget_bytes();
-  MemoryReport kv{"kv"};
+  const MemoryBytes budget = residency.budget();
+  report.budget_bytes = budget.host;
+  report.device.budget_bytes = budget.device;
+  MemoryBytes kv;
   for (const ModelStatus& status : residency.status()) {
     std::vector<std::string> names;
     for (const SpecialistId id : status.members)
@@ -14,17 +16,20 @@ void add_residency(StatusReport& report, const Residency& residency, const Regis
     model.file = status.file.string();
     model.state = to_string(status.state);
     model.members = std::move(names);
-    model.weights_bytes = status.weights_bytes;
-    model.kv_bytes = status.kv_bytes;
+    model.weights_bytes = status.weights.host + status.weights.device;
+    model.kv_bytes = status.kv.host + status.kv.device;
+    model.device_bytes = status.weights.device + status.kv.device;
     model.leases = status.n_leases;
     model.load_ms = status.load_ms;
     model.fraction = status.fraction;
-    kv.bytes += status.kv_bytes;
+    kv = kv + status.kv;
     if (status.state == ModelState::kAbsent) continue;
     const std::string name = model.members.empty() ? status.file.filename().string() : model.members.front();
-    report.memory.push_back({"weights:" + name, status.weights_bytes});
+    report.memory.push_back({"weights:" + name, status.weights.host});
+    if (status.weights.device > 0) report.device.memory.push_back({"weights:" + name, status.weights.device});
   }
-  report.memory.push_back(std::move(kv));
+  report.memory.push_back({"kv", kv.host});
+  if (budget.device > 0) report.device.memory.push_back({"kv", kv.device});
   const ResidencyCounters counters = residency.counters();
   report.prefetch = {counters.n_prefetches, counters.n_prefetch_hits, counters.n_prefetches_dropped};
 }

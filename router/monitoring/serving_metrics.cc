@@ -131,6 +131,11 @@ std::string ServingMetrics::prometheus(const StatusReport& report) {
   };
   gauge("sain_start_time_seconds", "When the program began, in seconds since 1970.", report.started);
   gauge("sain_memory_budget_bytes", "What weights and caches may take together.", report.budget_bytes);
+  if (!report.device.name.empty()) {
+    gauge("sain_device_memory_budget_bytes", "What weights and caches may take together on the device.",
+          report.device.budget_bytes);
+    gauge("sain_device_memory_used_bytes", "What the program has of the device's memory.", report.device.used_bytes);
+  }
   gauge("sain_resident_memory_bytes", "Physical memory as the kernel counts it.", report.rss_bytes);
   gauge("sain_resident_memory_peak_bytes", "The most of it so far.", report.peak_rss_bytes);
   gauge("sain_resident_memory_file_bytes", "Of it, pages of mapped files.", report.file_bytes);
@@ -139,6 +144,13 @@ std::string ServingMetrics::prometheus(const StatusReport& report) {
   registry_.clear_gauges("sain_memory_bytes");
   for (const MemoryReport& memory : report.memory) {
     registry_.gauge("sain_memory_bytes", "Memory as the program counts it, by owner.", {{"owner", memory.owner}})
+        .set(static_cast<double>(memory.bytes));
+  }
+  registry_.clear_gauges("sain_device_memory_bytes");
+  for (const MemoryReport& memory : report.device.memory) {
+    registry_
+        .gauge("sain_device_memory_bytes", "Of the device's memory, as the program counts it, by owner.",
+               {{"owner", memory.owner}})
         .set(static_cast<double>(memory.bytes));
   }
   registry_.clear_gauges("sain_model_leases");

@@ -19,12 +19,21 @@ void for_each_field(ModelReport& model, const Visit& visit) {
   visit("leases", model.leases);
   visit("load_ms", model.load_ms);
   visit("fraction", model.fraction);
+  visit("device_bytes", model.device_bytes);
 }
 
 template <class Visit>
 void for_each_field(MemoryReport& memory, const Visit& visit) {
   visit("owner", memory.owner);
   visit("bytes", memory.bytes);
+}
+
+template <class Visit>
+void for_each_field(DeviceReport& device, const Visit& visit) {
+  visit("name", device.name);
+  visit("budget_bytes", device.budget_bytes);
+  visit("used_bytes", device.used_bytes);
+  visit("memory", device.memory);
 }
 
 template <class Visit>
@@ -58,6 +67,7 @@ void for_each_field(StatusReport& report, const Visit& visit) {
   visit("budget_bytes", report.budget_bytes);
   visit("models", report.models);
   visit("memory", report.memory);
+  visit("device", report.device);
   visit("rss_bytes", report.rss_bytes);
   visit("peak_rss_bytes", report.peak_rss_bytes);
   visit("anonymous_bytes", report.anonymous_bytes);

@@ -19,14 +19,23 @@ struct ModelReport {
   uint64_t weights_bytes = 0;
   uint64_t kv_bytes = 0;  // of all leases
   uint64_t leases = 0;
-  double load_ms = 0;   // of its last load
-  double fraction = 0;  // of a load that goes on, 0 to 1
+  double load_ms = 0;         // of its last load
+  double fraction = 0;        // of a load that goes on, 0 to 1
+  uint64_t device_bytes = 0;  // of weights_bytes and kv_bytes, what is on the device
 };
 
 /// What a part of the program has in memory, as it counts itself.
 struct MemoryReport {
   std::string owner;  // "weights:coding", "kv", "prefixes", "encoder", "router", "adapters", "program"
   uint64_t bytes = 0;
+};
+
+/// The memory of the device that models are on.
+struct DeviceReport {
+  std::string name;                  // empty: there is none
+  uint64_t budget_bytes = 0;         // that weights and caches may take together
+  uint64_t used_bytes = 0;           // as the device counts, activations and all
+  std::vector<MemoryReport> memory;  // of weights and caches: the owners as of this machine's memory
 };
 
 struct StageReport {
@@ -56,6 +65,7 @@ struct StatusReport {
   uint64_t budget_bytes = 0;
   std::vector<ModelReport> models;
   std::vector<MemoryReport> memory;
+  DeviceReport device;
   uint64_t rss_bytes = 0, peak_rss_bytes = 0;    // as the kernel counts,
   uint64_t anonymous_bytes = 0, file_bytes = 0;  // and its parts
   uint64_t requests = 0;                         // that have ended

@@ -77,10 +77,11 @@ class FakeModel : public DeviceModel {
 class FakeAccelerator : public Accelerator {
  public:
   FakeAccelerator(const Model& twin, Behaviour& behaviour) : twin_(twin), behaviour_(behaviour) {}
-  Result<std::shared_ptr<const DeviceModel>> load(const Model&) override {
+  Result<std::shared_ptr<const DeviceModel>> load(const Model&, const UploadOptions&) override {
     if (!behaviour_.loads) return make_error(ErrorCode::kResourceExhausted, "the device is small");
     return std::make_shared<const FakeModel>(twin_, behaviour_, warnings);
   }
+  uint64_t bytes_of(const Weights&) const override { return 0; }
   const std::string& name() const override { return name_; }
   uint64_t used_bytes() const override { return 0; }
   uint64_t available_bytes() const override { return 0; }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "engine/vulkan/device.h"
 #include "engine/vulkan/matrix.h"
 #include "engine/vulkan/operators.h"
+#include "engine/vulkan/uploader.h"
 
 namespace sain::testing {
 
@@ -42,7 +44,7 @@ class VulkanTest : public ::testing::TestWithParam<vulkan::Limits> {
     if (instance_->devices()->empty()) GTEST_SKIP() << "no Vulkan device";
     device_ = *vulkan::Device::open(*instance_, index, GetParam());
     pipelines_ = *vulkan::Pipelines::create(*device_);
-    uploader_ = *vulkan::Uploader::create(*device_, *pipelines_);
+    uploader_.emplace(*device_);
     operators_.emplace(*device_, *pipelines_);
   }
 
@@ -65,21 +67,31 @@ class VulkanTest : public ::testing::TestWithParam<vulkan::Limits> {
   }
 
   vulkan::Slice space(uint64_t bytes) {
-    vulkan::Arena& arena = arenas_.emplace_back(*device_, vulkan::MemoryKind::kDevice, bytes);
+    vulkan::Arena& arena = arenas_.emplace_back(*device_, vulkan::MemoryKind::kWeights, bytes);
     return *arena.allocate(bytes);
   }
 
   template <class T>
   vulkan::Slice put(const std::vector<T>& values) {
     const vulkan::Slice slice = space(values.size() * sizeof(T));
-    EXPECT_TRUE(uploader_->write(slice, std::as_bytes(std::span(values))));
+    write(slice, std::as_bytes(std::span(values)));
     return slice;
+  }
+  void write(const vulkan::Slice& slice, std::span<const std::byte> bytes) {
+    EXPECT_TRUE(uploader_->write(slice, bytes));
+    EXPECT_TRUE(uploader_->finish());
   }
 
   template <class T>
   std::vector<T> get(const vulkan::Slice& slice) {
+    vulkan::Arena arena(*device_, vulkan::MemoryKind::kReadback, slice.bytes);
+    const vulkan::Slice readback = *arena.allocate(slice.bytes);
+    run([&](vulkan::CommandList& list) {
+      list.copy(slice, readback);
+      return Status();
+    });
     std::vector<T> values(slice.bytes / sizeof(T));
-    EXPECT_TRUE(uploader_->read(slice, std::as_writable_bytes(std::span(values))));
+    std::memcpy(values.data(), readback.mapped, values.size() * sizeof(T));
     return values;
   }
 
@@ -91,6 +103,7 @@ class VulkanTest : public ::testing::TestWithParam<vulkan::Limits> {
     ASSERT_TRUE(recorded) << recorded.error().message;
     const Status finished = list.finish();
     ASSERT_TRUE(finished) << finished.error().message;
+    ASSERT_TRUE(uploader_->finish());
     const Status ran = list.run();
     ASSERT_TRUE(ran) << ran.error().message;
   }
@@ -102,6 +115,7 @@ class VulkanTest : public ::testing::TestWithParam<vulkan::Limits> {
   std::optional<vulkan::Uploader> uploader_;
   std::optional<vulkan::Operators> operators_;
   std::vector<vulkan::Arena> arenas_;
+  engine::ThreadPool pool_{2};
 
  private:
   std::mutex mutex_;

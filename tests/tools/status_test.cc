@@ -36,6 +36,7 @@ StatusReport busy_report() {
   report.models = {{"/models/tiny.gguf", "leased", {"assistant"}, 98'000'000, 94'000'000, 1, 135, 1},
                    {"/models/big.gguf", "loading", {"coding", "writing"}, 491'000'000, 0, 0, 0, 0.45}};
   report.memory = {{"weights:assistant", 98'000'000}, {"kv", 94'000'000}};
+  report.device = {"a GPU", 4'000'000'000, 520'000'000, {{"weights:coding", 491'000'000}}};
   report.rss_bytes = 212'000'000, report.peak_rss_bytes = 300'000'000;
   report.requests = 12;
   report.answers = {{"assistant", 8}, {"coding", 3}};
@@ -145,10 +146,11 @@ TEST_F(StatusCommand, OnATerminalItIsLiveUntilQ) {
 TEST(StatusView, ShowsWhatMatters) {
   const StatusReport report = busy_report();
   const std::string text = tools::status_text(report, report.started + 75);
-  for (const char* part : {"for 1 min 15 s; 1 conversation\n", "192 MB counted, of 8.00 GB; the kernel says 212 MB",
-                           "at most 300 MB", "12, 2 fallbacks, 1 cancelled, 0 errors; answers: assistant 8, coding 3",
-                           "47.0 s, 47.0 ms a token", "45 %", "coding, writing", "energy    unknown: no counter",
-                           "3 begun, 2 used, 1 dropped", "weights:assistant 98.0 MB"}) {
+  for (const char* part :
+       {"for 1 min 15 s; 1 conversation\n", "192 MB counted, of 8.00 GB; the kernel says 212 MB", "at most 300 MB",
+        "12, 2 fallbacks, 1 cancelled, 0 errors; answers: assistant 8, coding 3", "47.0 s, 47.0 ms a token", "45 %",
+        "coding, writing", "energy    unknown: no counter", "3 begun, 2 used, 1 dropped", "weights:assistant 98.0 MB",
+        "device    491 MB counted, of 4.00 GB; a GPU says 520 MB\n", "weights:coding 491 MB"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
   EXPECT_THAT(text, ::testing::ContainsRegex("route +12 +2.13 ms +3.50 ms +4.00 ms"));
@@ -157,7 +159,8 @@ TEST(StatusView, ShowsWhatMatters) {
 }
 
 TEST(StatusView, AReportThatIsEmptyOrHostileDoesNoHarm) {
-  EXPECT_THAT(tools::status_text({}, 0), HasSubstr("process 0, for 0 s; 0 conversations"));
+  EXPECT_THAT(tools::status_text({}, 0),
+              AllOf(HasSubstr("process 0, for 0 s; 0 conversations"), Not(HasSubstr("device"))));
   StatusReport report = busy_report();
   report.program = "\033]0;x\007";
   report.energy.joules = 500;

@@ -159,8 +159,9 @@ class Dialogue {
       fmt::print("@{:<12} {}{}: {}\n", team_->members().names[i], member.cloud ? member.cloud->url : member.model,
                  chat_.residency().is_loaded(id) ? " (in memory)" : "", member.description);
     }
-    fmt::print("{} of {} MiB are in use\n", chat_.residency().used_bytes() >> 20,
-               chat_.residency().budget_bytes() >> 20);
+    const router::MemoryBytes used = chat_.residency().used(), budget = chat_.residency().budget();
+    fmt::print("{} of {} MiB are in use\n", used.host >> 20, budget.host >> 20);
+    if (budget.device > 0) fmt::print("{} of {} MiB on the device\n", used.device >> 20, budget.device >> 20);
   }
 
   router::RoutedChat& chat_;

@@ -62,6 +62,19 @@ void write_memory(Text out, const StatusReport& report) {
   if (!owners.empty()) fmt::format_to(out, "            {}\n", fmt::join(owners, ", "));
 }
 
+void write_device(Text out, const router::DeviceReport& device) {
+  if (device.name.empty()) return;
+  uint64_t total = 0;
+  std::vector<std::string> owners;
+  for (const auto& [owner, bytes] : device.memory) {
+    total += bytes;
+    owners.push_back(fmt::format("{} {}", owner, format_bytes(bytes)));
+  }
+  fmt::format_to(out, "  device    {} counted, of {}; {} says {}\n", format_bytes(total),
+                 format_bytes(device.budget_bytes), device.name, format_bytes(device.used_bytes));
+  if (!owners.empty()) fmt::format_to(out, "            {}\n", fmt::join(owners, ", "));
+}
+
 void write_requests(Text out, const StatusReport& report) {
   std::vector<std::string> answers;
   for (const auto& [member, n] : report.answers) answers.push_back(fmt::format("{} {}", member, n));
@@ -105,6 +118,7 @@ std::string status_text(const StatusReport& report, int64_t now) {
                  duration_text(now - report.started), report.conversations, report.conversations == 1 ? "" : "s");
   write_models(out, report);
   write_memory(out, report);
+  write_device(out, report.device);
   write_requests(out, report);
   write_cost(out, report);
   return safe_text(text);

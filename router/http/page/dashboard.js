@@ -23,14 +23,18 @@ function section(title, ...children) {
   return element("section", {}, element("h3", {}, title), ...children);
 }
 
-function memory(status) {
-  const used = status.memory.reduce((sum, part) => sum + part.bytes, 0);
-  const share = Math.min(1, used / status.budget_bytes);
-  return section("Memory",
-    element("p", {class: "big"}, bytes(used), element("small", {}, ` of ${bytes(status.budget_bytes)}`)),
-    element("meter", {min: 0, max: 1, value: share, low: 0.8, high: 0.95, optimum: 0, "aria-label": "Memory in use"}),
-    element("dl", {}, ...[...status.memory].sort((a, b) => b.bytes - a.bytes).filter((part) => part.bytes > 0).slice(0, 7)
+function memory(title, budget, parts) {
+  const used = parts.reduce((sum, part) => sum + part.bytes, 0);
+  const share = Math.min(1, used / budget);
+  return section(title,
+    element("p", {class: "big"}, bytes(used), element("small", {}, ` of ${bytes(budget)}`)),
+    element("meter", {min: 0, max: 1, value: share, low: 0.8, high: 0.95, optimum: 0, "aria-label": `${title} in use`}),
+    element("dl", {}, ...[...parts].sort((a, b) => b.bytes - a.bytes).filter((part) => part.bytes > 0).slice(0, 7)
       .map((part) => element("div", {}, element("dt", {}, part.owner.replace("weights:", "")), element("dd", {}, bytes(part.bytes))))));
+}
+
+function device_memory(device) {
+  return device.name ? [memory("Memory of the device", device.budget_bytes, device.memory)] : [];
 }
 
 function models(status) {
@@ -95,7 +99,8 @@ export class Dashboard {
         this.history = [...this.history.slice(1), Math.max(0, rate)];
       }
       this.before = {tokens: status.decode_tokens, now};
-      this.body.replaceChildren(memory(status), models(status), latencies(status), work(status, this.history));
+      this.body.replaceChildren(memory("Memory", status.budget_bytes, status.memory), ...device_memory(status.device),
+                                models(status), latencies(status), work(status, this.history));
     } catch (error) {
       this.body.replaceChildren(element("p", {class: "empty"}, error.message));
     }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -93,11 +95,78 @@ TEST_P(VulkanAccelerator, SessionsOfSeveralThreadsTakeTurns) {
   for (const std::vector<Token>& tokens : found) EXPECT_EQ(tokens, expected);
 }
 
+TEST_P(VulkanAccelerator, LoadsGoOnBesideAnswers) {
+  Session alone = session(*gpu_);
+  const std::vector<Token> expected = generate(alone, some_tokens(12), {.max_tokens = 24});
+  const auto path = TinyModel("gemma3").write(folder_ / "other.gguf");
+  const Model other_cpu = *Model::load({.path = path, .packing = Packing::kMemory});
+  Session processor = session(other_cpu, {.precision = Precision::kExact, .kv_type = KvType::kF16});
+  const std::vector<Token> other_expected = generate(processor, some_tokens(9), {.max_tokens = 6});
+  std::atomic<bool> is_over = false;
+  std::jthread loader([&] {
+    for (int i = 0; i < 6; ++i) {
+      const auto other = Model::load({.path = path, .packing = Packing::kMemory, .accelerator = accelerator_});
+      ASSERT_TRUE(other) << other.error().message;
+      ASSERT_NE(other->device(), nullptr);
+      Session mine = session(*other);
+      EXPECT_EQ(generate(mine, some_tokens(9), {.max_tokens = 6}), other_expected);
+    }
+    is_over = true;
+  });
+  do {
+    Session mine = session(*gpu_);
+    EXPECT_EQ(generate(mine, some_tokens(12), {.max_tokens = 24}), expected);
+  } while (!is_over);
+}
+
+TEST_P(VulkanAccelerator, NoMoreIsTakenThanAllowed) {
+  const uint64_t before = accelerator_->used_bytes(), bytes = accelerator_->bytes_of(cpu_->weights());
+  const auto load_within = [&](uint64_t max_bytes) {
+    return *Model::load({.path = folder_ / "tiny.gguf",
+                         .packing = Packing::kMemory,
+                         .accelerator = accelerator_,
+                         .max_device_bytes = max_bytes});
+  };
+  const Model fits = load_within(bytes);
+  ASSERT_NE(fits.device(), nullptr);
+  EXPECT_LE(fits.device()->bytes(), bytes);
+  EXPECT_EQ(accelerator_->used_bytes(), before + fits.device()->bytes());
+  const Model too_large = load_within(bytes - 1);
+  EXPECT_EQ(too_large.device(), nullptr);
+  EXPECT_NE(too_large.warnings().back().find(std::to_string(bytes - 1) + " can be had; the CPU does it"),
+            std::string::npos)
+      << too_large.warnings().back();
+}
+
+TEST_P(VulkanAccelerator, AStoppedLoadLeavesNothing) {
+  const uint64_t before = accelerator_->used_bytes();
+  for (const int n_steps : {1, 5, 20}) {
+    std::stop_source stop;
+    std::vector<double> uploaded;
+    const auto on_progress = [&](double fraction) {
+      if (fraction <= 0.5) return;  // the file is read
+      uploaded.push_back(fraction);
+      if (static_cast<int>(uploaded.size()) == n_steps) stop.request_stop();
+    };
+    const auto stopped = Model::load({.path = folder_ / "tiny.gguf",
+                                      .packing = Packing::kMemory,
+                                      .accelerator = accelerator_,
+                                      .on_progress = on_progress,
+                                      .stop = stop.get_token()});
+    ASSERT_FALSE(stopped);
+    EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled) << stopped.error().message;
+    EXPECT_EQ(static_cast<int>(uploaded.size()), n_steps);
+    EXPECT_LT(uploaded.back(), 1);
+    EXPECT_TRUE(std::ranges::is_sorted(uploaded));
+    EXPECT_EQ(accelerator_->used_bytes(), before);
+  }
+}
+
 // R19: nothing of a model or a conversation stays behind on the device.
 TEST_P(VulkanAccelerator, LoadsAndUnloadsLeaveNothing) {
   const uint64_t before = accelerator_->used_bytes();
   for (int i = 0; i < 200; ++i) {
-    const auto loaded = accelerator_->load(*cpu_);
+    const auto loaded = accelerator_->load(*cpu_, {});
     ASSERT_TRUE(loaded) << loaded.error().message;
     ASSERT_GT(accelerator_->used_bytes(), before);
   }

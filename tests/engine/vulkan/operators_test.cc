@@ -78,10 +78,10 @@ TEST_P(VulkanOperators, EmbeddingRowsOfAllTypes) {
     const WeightMatrix w = {
         .name = "e", .data = bytes.data(), .packed = nullptr, .dtype = dtype, .rows = kRows, .cols = cols};
     const WeightMatrix* matrices[] = {&w};
-    arenas_.emplace_back(*device_, MemoryKind::kDevice, device_matrix_bytes(w));
+    arenas_.emplace_back(*device_, MemoryKind::kWeights, device_matrix_bytes(w));
     const auto dequantize = kernels::select_dequantize(Isa::kScalar);
     const DeviceMatrix matrix =
-        *place(device_->capabilities().piece_bytes(), arenas_.back(), *uploader_, dequantize, matrices);
+        *place(device_->capabilities().piece_bytes(), arenas_.back(), *uploader_, dequantize, pool_, matrices);
     const std::vector<uint32_t> tokens = {0, 36, 17, 6, 6};
     const Slice x = space(tokens.size() * cols * 4);
     run([&](CommandList& list) {
@@ -215,8 +215,8 @@ class VulkanAttention : public sain::testing::VulkanTest {
     for (uint32_t first : firsts) {
       shaders::DecodeState state = {};
       state.position = first;
-      ASSERT_TRUE(uploader_->write(args.state, std::as_bytes(std::span(&state, 1))));
-      ASSERT_TRUE(uploader_->write(args.qkv, std::as_bytes(std::span(qkv).subspan(first * width, c.n_tokens * width))));
+      write(args.state, std::as_bytes(std::span(&state, 1)));
+      write(args.qkv, std::as_bytes(std::span(qkv).subspan(first * width, c.n_tokens * width)));
       const Status ran = list.run();
       ASSERT_TRUE(ran) << ran.error().message;
     }

@@ -59,10 +59,11 @@ class VulkanProduct : public sain::testing::VulkanTest {
     return place_in_pieces(matrices, device_->capabilities().piece_bytes());
   }
   DeviceMatrix place_in_pieces(std::vector<const WeightMatrix*> matrices, uint64_t piece_bytes) {
-    arenas_.emplace_back(*device_, MemoryKind::kDevice, device_matrix_bytes(*matrices[0], matrices.size()));
-    auto placed =
-        place(piece_bytes, arenas_.back(), *uploader_, kernels::select_dequantize(kernels::Isa::kScalar), matrices);
+    arenas_.emplace_back(*device_, MemoryKind::kWeights, device_matrix_bytes(*matrices[0], matrices.size()));
+    auto placed = place(piece_bytes, arenas_.back(), *uploader_, kernels::select_dequantize(kernels::Isa::kScalar),
+                        pool_, matrices);
     EXPECT_TRUE(placed) << placed.error().message;
+    EXPECT_TRUE(uploader_->finish());
     return *std::move(placed);
   }
 };
@@ -173,7 +174,7 @@ TEST_P(VulkanProduct, TakesAMatrixInPieces) {
   long_rows.cols = 64;
   const WeightMatrix* matrices[] = {&long_rows};
   const auto refused =
-      place(100, arenas_.back(), *uploader_, kernels::select_dequantize(kernels::Isa::kScalar), matrices);
+      place(100, arenas_.back(), *uploader_, kernels::select_dequantize(kernels::Isa::kScalar), pool_, matrices);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
 }

@@ -19,8 +19,9 @@ TEST_P(VulkanGreedyGolden, TheShortestPromptGoesOnAsTheReferenceDoes) {
   if ((*instance)->devices()->empty()) GTEST_SKIP() << "no Vulkan device";
   const auto device = *vulkan::Device::open(**instance, 0);
   const auto pipelines = *vulkan::Pipelines::create(*device);
-  auto uploader = *vulkan::Uploader::create(*device, *pipelines);
-  const auto weights = vulkan::DeviceWeights::load(*device, uploader, *model, vulkan::ModelPart::whole(model->config()));
+  vulkan::Uploader uploader(*device);
+  const auto weights =
+      vulkan::DeviceWeights::load(*device, uploader, *model, vulkan::ModelPart::whole(model->config()));
   ASSERT_TRUE(weights) << weights.error().message;
   const auto forward = vulkan::Forward::create(*device, *pipelines, *weights, *model, {.max_length = 256});
   ASSERT_TRUE(forward) << forward.error().message;

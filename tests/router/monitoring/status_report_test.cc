@@ -30,8 +30,9 @@ StatusReport full_report() {
   report.pid = 4711;
   report.started = 1'800'000'000;
   report.budget_bytes = uint64_t{8} << 30;
-  report.models = {{"/models/a \"b\".gguf", "leased", {"coding", "writing"}, 1000, 20, 2, 12.5, 1}};
+  report.models = {{"/models/a \"b\".gguf", "leased", {"coding", "writing"}, 1000, 20, 2, 12.5, 1, 700}};
   report.memory = {{"weights:coding", 1000}, {"kv", 20}};
+  report.device = {"a GPU", uint64_t{4} << 30, 900, {{"weights:coding", 690}, {"kv", 10}}};
   report.rss_bytes = 5, report.peak_rss_bytes = 6, report.anonymous_bytes = 3, report.file_bytes = 2;
   report.requests = 7;
   report.answers = {{"writing", 4}, {"coding", 2}};
@@ -138,6 +139,8 @@ TEST(ServingMetrics, PrometheusSaysTheSame) {
   EXPECT_EQ(text.value("sain_stage_seconds_count", {{"stage", "token"}}), 20);
   EXPECT_NEAR(text.value("sain_stage_seconds_sum", {{"stage", "token"}}), 0.5, 1e-9);
   EXPECT_EQ(text.value("sain_memory_bytes", {{"owner", "weights:coding"}}), 1000);
+  EXPECT_EQ(text.value("sain_device_memory_bytes", {{"owner", "weights:coding"}}), 690);
+  EXPECT_EQ(text.value("sain_device_memory_used_bytes", {}), 900);
   EXPECT_EQ(text.value("sain_resident_memory_bytes", {}), 5);
   EXPECT_EQ(text.value("sain_energy_joules_total", {}), 12.5);
   EXPECT_EQ(text.value("sain_prefetch_total", {{"result", "hit"}}), 2);
@@ -179,6 +182,30 @@ TEST(ResidencyReport, ShowsModelsAndTheirMemory) {
   EXPECT_EQ(report.memory[0].bytes, 100u);
   EXPECT_EQ(report.memory[1].owner, "kv");
   EXPECT_EQ(report.memory[1].bytes, 10u);
+  EXPECT_TRUE(report.device.memory.empty()) << "there is none";
+}
+
+TEST(ResidencyReport, ShowsWhatIsOnTheDevice) {
+  FakeModels models;
+  models.cost = {.weights_bytes = 100, .kv_bytes = 10, .device_weights_bytes = 120};
+  Residency residency(models.source(), {"/models/small", "/models/big"},
+                      {.budget_bytes = 1000, .device_budget_bytes = 500});
+  const auto lease = residency.acquire(kCoding);
+  ASSERT_TRUE(lease) << lease.error().message;
+  StatusReport report;
+  RegistrySnapshot members;
+  members.names = kMembers;
+  add_residency(report, residency, members);
+  EXPECT_EQ(report.budget_bytes, 1000u);
+  EXPECT_EQ(report.device.budget_bytes, 500u);
+  EXPECT_EQ(report.models[1].weights_bytes, 120u);
+  EXPECT_EQ(report.models[1].kv_bytes, 10u);
+  EXPECT_EQ(report.models[1].device_bytes, 130u);
+  ASSERT_EQ(report.device.memory.size(), 2u);
+  EXPECT_EQ(report.device.memory[0].owner, "weights:coding");
+  EXPECT_EQ(report.device.memory[0].bytes, 120u);
+  EXPECT_EQ(report.device.memory[1].bytes, 10u);
+  EXPECT_EQ(report.memory[0].bytes, 0u);
 }
 
 }  // namespace

@@ -51,6 +51,7 @@ Status Forward::make_pipelines(Device& device, Pipelines& pipelines, const Devic
   for (const uint32_t n_tokens : {kMatrixFrom - 1, forward->batch_ / 4, forward->batch_}) {
     SAIN_RETURN_IF_ERROR(forward->list_of(n_tokens, false));
   }
+  for (const Choice choice : {Choice::kTopK, Choice::kAll}) SAIN_RETURN_IF_ERROR(forward->draw_list_of(choice));
   return {};
 }
 
@@ -78,7 +79,8 @@ Status Forward::allocate() {
       {&gate8_, quantized_bytes(config.d_ff)},
       {&parts_, uint64_t{kMostSplits} * config.n_heads * (config.head_dim + 2) * kFloat},
       {&counts_, config.n_heads * sizeof(uint32_t)},
-      {&pairs_, Operators::argmax_bytes()},
+      {&pairs_, std::max(Operators::argmax_bytes(), Operators::sample_bytes())},
+      {&sampling_state_, sizeof(shaders::SamplingState)},
   };
   if (can_matrix()) {
     parts.push_back({&x16_, batch * config.d_model * sizeof(uint16_t)});
@@ -101,6 +103,8 @@ Status Forward::allocate() {
   }
   SAIN_ASSIGN_OR_RETURN(tokens_in_, to_device_.allocate(tokens_.bytes));
   SAIN_ASSIGN_OR_RETURN(state_in_, to_device_.allocate(state_.bytes));
+  SAIN_ASSIGN_OR_RETURN(const Slice sampling_in, to_device_.allocate(sampling_state_.bytes));
+  sampling_ = Sampling(sampling_in);
   SAIN_ASSIGN_OR_RETURN(state_out_, to_host_.allocate(state_.bytes));
   for (Decode& decode : decodes_) {
     SAIN_ASSIGN_OR_RETURN(decode.state_out, to_host_.allocate(state_.bytes));
@@ -146,6 +150,7 @@ Status Forward::append(std::span<const formats::Token> tokens, bool brings_logit
                         model_->config().vocab_size);
     }
   }
+  choice_ = Choice::kLikeliest;
   for (size_t at = 0; at < tokens.size(); at += batch_) {
     const std::span<const formats::Token> batch = tokens.subspan(at, std::min<size_t>(tokens.size() - at, batch_));
     has_logits_ = brings_logits && at + batch.size() == tokens.size();
@@ -177,7 +182,7 @@ Status Forward::start_likeliest(uint32_t n) {
   SAIN_CHECK(n > 0 && n <= shaders::kHistory && length_ > 0 && started_.size() < kMostStarted);
   SAIN_RETURN_IF_ERROR(check_room(n));
   const size_t decode = started_.empty() ? 0 : (started_.back().decode + 1) % kMostStarted;
-  SAIN_RETURN_IF_ERROR(decodes_[decode].list->start(n));
+  SAIN_RETURN_IF_ERROR(list_of(decodes_[decode]).start(n));
   started_.push_back({decode, n});
   has_logits_ = false;
   advance(n);
@@ -185,7 +190,7 @@ Status Forward::start_likeliest(uint32_t n) {
 }
 
 Status Forward::wait() {
-  return decodes_[started_.front().decode].list->wait();
+  return list_of(decodes_[started_.front().decode]).wait();
 }
 
 Result<std::vector<formats::Token>> Forward::finish_likeliest() {
@@ -200,7 +205,9 @@ Result<std::vector<formats::Token>> Forward::finish_likeliest() {
     abandon();
     length_ -= done.n;
     SAIN_RETURN_IF_ERROR(leave_whole_layers());
+    const bool was_sampled = is_sampled();
     SAIN_RETURN_IF_ERROR(append(tokens));
+    if (was_sampled) SAIN_RETURN_IF_ERROR(draw_again());
     if (done.n == 1) return tokens;
     SAIN_ASSIGN_OR_RETURN(const std::vector<formats::Token> others, append_likeliest(done.n - 1));
     tokens.insert(tokens.end(), others.begin(), others.end());
@@ -220,7 +227,7 @@ uint64_t Forward::n_under_way() const {
 
 void Forward::abandon() {
   length_ -= n_under_way();
-  for (const Started& started : started_) (void)decodes_[started.decode].list->wait();  // a lost device does nothing
+  for (const Started& started : started_) (void)list_of(decodes_[started.decode]).wait();  // a lost device does nothing
   started_.clear();
 }
 
@@ -287,7 +294,7 @@ Status Forward::record_decode() {
     SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
     SAIN_RETURN_IF_ERROR(record_pass(list, 1, decode.state_out));
     SAIN_RETURN_IF_ERROR(list.finish());
-    decode.list = std::make_unique<CommandList>(std::move(list));
+    decode.lists[0] = std::make_unique<CommandList>(std::move(list));
   }
   return {};
 }
@@ -303,7 +310,7 @@ Result<std::vector<TimedDispatch>> Forward::time_pass(uint32_t n_tokens) {
 }
 
 /// From tokens_ and state_ to logits_, the next token, and the state after it, of which the host gets a copy.
-Status Forward::record_pass(CommandList& list, uint32_t n_tokens, const Slice& state_out) {
+Status Forward::record_pass(CommandList& list, uint32_t n_tokens, const Slice& state_out, Choice choice) {
   const ModelConfig& config = model_->config();
   const bool is_whole = n_tokens == 1 && is_whole_;
   if (is_whole) list.clear(exchange_, shaders::kMissing);
@@ -320,7 +327,9 @@ Status Forward::record_pass(CommandList& list, uint32_t n_tokens, const Slice& s
     SAIN_RETURN_IF_ERROR(record_layers(list, n_tokens));
   }
   list.barrier();
-  SAIN_RETURN_IF_ERROR(operators_.argmax(list, logits_, config.vocab_size, n_tokens, pairs_, tokens_, state_));
+  SAIN_RETURN_IF_ERROR(choice != Choice::kLikeliest
+                           ? record_draw(list, n_tokens, choice)
+                           : operators_.argmax(list, logits_, config.vocab_size, n_tokens, pairs_, tokens_, state_));
   list.barrier();
   list.copy(state_, state_out);
   return {};

@@ -15,6 +15,8 @@
 
 namespace sain::engine {
 
+class Sampler;
+
 /// The keys and values of one conversation, and the passes that append to them. Used by one thread at a time.
 class Backend {
  public:
@@ -49,6 +51,11 @@ class Backend {
   /// The token of the greatest logit after the last append(), the lowest id of equals, where that is known without the
   /// logits.
   virtual std::optional<formats::Token> likeliest() const { return std::nullopt; }
+
+  /// The token that `sampler` would choose by the logits after the last append(), where that is known without them;
+  /// then one of its draws() is used up. What comes later may be at work already: that is forgotten where another token
+  /// is appended, or another sampler asks. Errors, for which nothing is used up: what a device says.
+  virtual Result<std::optional<formats::Token>> sample(Sampler&) { return std::nullopt; }
 
   virtual uint64_t length() const = 0;  // positions that hold a token
   /// Forgets all but the first n_positions. False, and nothing changes, where what the next one needs is not there any

@@ -35,6 +35,13 @@ Status check_logit_bias(const std::vector<std::pair<Token, float>>& biases, size
   return {};
 }
 
+Penalties penalties_of(const SamplerOptions& options) {
+  return {.last_n = options.penalty_last_n,
+          .repetition = options.repetition_penalty,
+          .frequency = options.frequency_penalty,
+          .presence = options.presence_penalty};
+}
+
 bool is_breaker(const std::string& text, const std::vector<std::string>& breakers) {
   return text.empty() || std::any_of(breakers.begin(), breakers.end(), [&](const std::string& breaker) {
            return text.find(breaker) != std::string::npos;
@@ -70,7 +77,7 @@ Status Sampler::validate(const SamplerOptions& options, size_t vocab_size) {
 }
 
 Sampler::Sampler(const SamplerOptions& options, size_t vocab_size, const kernels::Reduce& reduce)
-    : options_(options), reduce_(reduce), counts_(vocab_size), random_(options.seed) {
+    : options_(options), reduce_(reduce), counts_(vocab_size), draws_(options.seed) {
   if (options_.temperature == 0) return;
   weights_ = VocabularyWeights(vocab_size);
   candidates_.reserve(vocab_size);
@@ -99,12 +106,7 @@ Result<Sampler> Sampler::create(const SamplerOptions& options, size_t vocab_size
 Token Sampler::sample(std::span<float> logits, std::span<const Token> history) {
   logits = logits.first(std::min(logits.size(), counts_.size()));
   apply_logit_bias(logits, options_.logit_bias);
-  apply_penalties(logits, history,
-                  {.last_n = options_.penalty_last_n,
-                   .repetition = options_.repetition_penalty,
-                   .frequency = options_.frequency_penalty,
-                   .presence = options_.presence_penalty},
-                  counts_);
+  apply_penalties(logits, history, penalties_of(options_), counts_);
   apply_dry(logits, history,
             {.multiplier = options_.dry_multiplier,
              .base = options_.dry_base,
@@ -120,20 +122,32 @@ Token Sampler::sample(std::span<float> logits, std::span<const Token> history) {
     collect_finite(logits, candidates_);
   } else {
     const float greatest = logits[reduce_.argmax(logits.data(), logits.size())];
-    if (!std::isfinite(greatest)) return random_.discard(1), 0;
+    if (!std::isfinite(greatest)) return draws_.take(), 0;
     if (options_.top_p == 1 && options_.min_p == 0) {
       weights_.set(logits, greatest, options_.temperature);
-      return weights_.draw(random_);
+      return weights_.draw(draws_.take());
     }
     weights_.set(logits, greatest, 1);
     left_out = collect_nucleus(logits);
   }
-  if (candidates_.empty()) return random_.discard(1), 0;
+  if (candidates_.empty()) return draws_.take(), 0;
   if (options_.typical_p < 1) keep_typical(candidates_, options_.typical_p, scratch_);
   if (options_.top_p < 1) keep_top_p(candidates_, options_.top_p, left_out, scratch_);
   if (options_.min_p > 0) keep_min_p(candidates_, options_.min_p);
   const double total = set_weights(candidates_, options_.temperature);
-  return draw(candidates_, total, random_);
+  return draw(candidates_, total, draws_.take());
+}
+
+std::optional<PlainSampling> Sampler::plain_sampling() const {
+  const Penalties penalties = penalties_of(options_);
+  if (options_.temperature == 0 || options_.typical_p < 1 || !options_.logit_bias.empty() || penalties.active() ||
+      options_.dry_multiplier > 0) {
+    return std::nullopt;
+  }
+  return PlainSampling{.top_k = static_cast<uint32_t>(options_.top_k),
+                       .top_p = options_.top_p,
+                       .min_p = options_.min_p,
+                       .temperature = options_.temperature};
 }
 
 /// Into candidates_, out of a whole vocabulary's weights_, whatever top_p and min_p may keep. Returns the weight of the

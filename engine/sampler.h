@@ -3,12 +3,13 @@
 
 #include <cstdint>
 #include <functional>
-#include <random>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "engine/sampling/draws.h"
 #include "engine/sampling/truncation.h"
 #include "formats/result.h"
 #include "formats/tokenizer.h"
@@ -44,6 +45,17 @@ struct SamplerOptions {
   uint64_t seed = 0;      // the same seed and logits give the same draws, on every machine
 };
 
+/// All that sample() does, where logits stay as they are and their order is all that narrows them down; as in
+/// SamplerOptions.
+struct PlainSampling {
+  uint32_t top_k = 0;
+  float top_p = 1;
+  float min_p = 0;
+  float temperature = 1;  // > 0
+
+  bool operator==(const PlainSampling&) const = default;
+};
+
 /// Owns its scratch memory and random state; one per generation, used by one thread. Allocates only in create(),
 /// except that DRY's scratch grows with the history.
 class Sampler {
@@ -65,6 +77,11 @@ class Sampler {
   /// are: then the answer is 0. A greedy choice draws no random number, any other exactly one.
   Token sample(std::span<float> logits, std::span<const Token> history);
 
+  /// For a device that chooses in its stead: what there is to do, unless it is more than this, and a number of draws()
+  /// to take() for each token.
+  std::optional<PlainSampling> plain_sampling() const;
+  Draws& draws() { return draws_; }
+
   const SamplerOptions& options() const { return options_; }
 
  private:
@@ -79,7 +96,7 @@ class Sampler {
   std::vector<uint8_t> is_dry_breaker_;  // (vocab); empty without DRY
   std::vector<uint32_t> counts_;         // (vocab), all zero between calls
   std::vector<uint32_t> match_length_;   // DRY scratch
-  std::mt19937_64 random_;
+  Draws draws_;
 };
 
 }  // namespace sain::engine

@@ -185,15 +185,32 @@ struct Session::State {
     backend->set_n_scored(n_scored);
     Status done = backend->append(batch, stop);
     if (done || is_cancelled(done) || cpu != nullptr) return done;
-    model->device()->fail(done.error());
-    const uint64_t n_newer = n_tokens - backend->length();  // they are in the batch
+    SAIN_RETURN_IF_ERROR(leave_device(done.error(), n_tokens - backend->length(), stop));
+    return run(n_scored, stop);
+  }
+
+  /// The device has failed: the CPU takes over, from the tokens that are kept but for the newest n_newer.
+  Status leave_device(const Error& error, uint64_t n_newer, const std::stop_token& stop) {
+    model->device()->fail(error);
     const std::vector<Token> taken(history.begin(), history.end() - static_cast<ptrdiff_t>(n_newer));
     SAIN_RETURN_IF_ERROR(open_cpu());
     for (size_t first = 0; first < taken.size(); first += backend->max_batch()) {
       const size_t count = std::min(backend->max_batch(), taken.size() - first);
       SAIN_RETURN_IF_ERROR(backend->append(std::span(taken).subspan(first, count), stop));
     }
-    return run(n_scored, stop);
+    return {};
+  }
+
+  /// What `sampler` would choose to follow the newest token, where a device does it.
+  Result<std::optional<Token>> sample(Sampler& sampler) {
+    auto chosen = backend->sample(sampler);
+    if (chosen || cpu != nullptr) return chosen;
+    SAIN_RETURN_IF_ERROR(leave_device(chosen.error(), 1, {}));
+    batch.assign({history.back()});
+    SAIN_RETURN_IF_ERROR(run(1, {}));
+    first_row = 0;
+    rows = {};
+    return std::nullopt;
   }
 
   /// Appends `tokens` in batches of at most max_batch, the last one for logits of its last n_scored tokens, and calls
@@ -270,7 +287,7 @@ struct Session::State {
     n_rows = batch.size();
     rows = {};
     n_draft = next.size();
-    if (n_draft > 0 || !backend->likeliest()) {
+    if (cpu != nullptr) {
       SAIN_RETURN_IF_ERROR(logits());
     }
     if (!backend->is_shared()) lookup.observe_pass(batch.size(), ms_since(start));
@@ -369,10 +386,12 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
     sink.on_text(text);
   };
 
-  const bool is_likeliest = is_argmax(options.sampler) && !meter && !grammar;
+  const bool is_likeliest = is_argmax(options.sampler);
   const auto choose = [&]() -> Result<Token> {
-    if (is_likeliest) {
-      if (const std::optional<Token> token = s.backend->likeliest()) return *token;
+    if (!meter && !grammar) {  // who need the logits
+      SAIN_ASSIGN_OR_RETURN(const std::optional<Token> token,
+                            is_likeliest ? s.backend->likeliest() : s.sample(sampler));
+      if (token) return *token;
     }
     SAIN_ASSIGN_OR_RETURN(const std::span<float> logits, s.logits());
     if (meter) meter->observe(logits);
@@ -389,7 +408,7 @@ Result<Generation> Session::generate(std::span<const Token> tokens, const Genera
   const Status appended = s.append(tokens, stop);
   SAIN_RETURN_IF_ERROR(s.model->status());
   if (!appended && !is_cancelled(appended)) return appended.error();
-  if (appended && !s.backend->likeliest()) {
+  if (appended && s.cpu != nullptr) {
     SAIN_RETURN_IF_ERROR(s.logits());  // a part of prefill
   }
   const std::optional<State::Kept> kept = appended ? s.keep(options.keep_prompt) : std::nullopt;

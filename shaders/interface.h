@@ -77,7 +77,7 @@ struct EmbedParameters {
 SAIN_CONST uint kHistory = 64;
 struct DecodeState {
   uint position;           // of the next batch's first token
-  uint n_chosen;           // by argmax.comp, so far
+  uint n_chosen;           // by argmax.comp and its like, so far
   uint history[kHistory];  // of these, the i-th in [i % kHistory]
   uint stalled;            // layers.comp has waited for what does not come: nothing since means anything
 };
@@ -133,6 +133,24 @@ struct LayersParameters {
   uint rotary_dim;
   float magnitude;
   float epsilon;
+};
+
+/// What sample_top_k.comp and sample_all.comp choose by, of tokens whose probability is a softmax of logits.
+SAIN_CONST uint kMostTopK = 128;
+struct SamplingState {
+  uint top_k;         // 1 to kMostTopK: so many of the greatest logits (not in sample_all.comp),
+  float top_p;        // of these the fewest whose probability is this together (neither is this),
+  float min_p;        // of these the ones with this part of the greatest one's probability,
+  float temperature;  // by which their logits are divided then
+  // In [0, 1), 64 bits behind the point, the high half first: that of the token at position i is [i % kHistory].
+  uint draws[2 * kHistory];
+};
+
+/// sample_top_k.comp and sample_all.comp
+struct SampleParameters {
+  uint n;         // logits
+  uint n_groups;  // workgroups of all dispatches but the last
+  uint n_tokens;  // that the state moves on by; 0: the newest token is chosen anew
 };
 
 /// argmax.comp

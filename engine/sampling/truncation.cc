@@ -140,8 +140,8 @@ void keep_min_p(std::vector<Candidate>& candidates, float p) {
   std::erase_if(candidates, [=](const Candidate& candidate) { return candidate.weight < p; });
 }
 
-Token draw(std::span<const Candidate> candidates, double total, std::mt19937_64& random) {
-  const double target = static_cast<double>(random() >> 11) * 0x1p-53 * total;
+Token draw(std::span<const Candidate> candidates, double total, double number) {
+  const double target = number * total;
   double sum = 0;
   Token last = candidates.front().token;
   for (const Candidate& candidate : candidates) {

@@ -4,7 +4,6 @@
 // least one candidate and an order that depends on the logits alone, so that a seed means the same on every machine.
 #pragma once
 
-#include <random>
 #include <span>
 #include <vector>
 
@@ -52,7 +51,8 @@ void keep_typical(std::vector<Candidate>& candidates, float p, std::vector<Candi
 /// Min-p (arXiv 2407.01082): the candidates with at least `p` times the probability of the most likely one.
 void keep_min_p(std::vector<Candidate>& candidates, float p);
 
-/// Draws by weight, with a number in [0, 1) of 53 bits from one step of `random`. `total` is set_weights()'s.
-Token draw(std::span<const Candidate> candidates, double total, std::mt19937_64& random);
+/// Chooses by weight: the first candidate at which the sum of weights exceeds `number` * total, 0 <= number < 1.
+/// `total` is set_weights()'s.
+Token draw(std::span<const Candidate> candidates, double total, double number);
 
 }  // namespace sain::engine

@@ -27,8 +27,8 @@ void VocabularyWeights::set(std::span<const float> logits, float greatest, float
   }
 }
 
-Token VocabularyWeights::draw(std::mt19937_64& random) const {
-  double left = static_cast<double>(random() >> 11) * 0x1p-53 * total_;
+Token VocabularyWeights::draw(double number) const {
+  double left = number * total_;
   size_t block = 0, last = 0;  // the last block that has a weight
   for (; block < sums_.size(); ++block) {
     if (sums_[block] == 0) continue;

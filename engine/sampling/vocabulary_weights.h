@@ -1,7 +1,6 @@
 // The probability of every token of a vocabulary, for draws that no rule narrows down beforehand.
 #pragma once
 
-#include <random>
 #include <span>
 #include <vector>
 
@@ -24,8 +23,8 @@ class VocabularyWeights {
   float operator[](size_t token) const { return weights_[token]; }
   double total() const { return total_; }
 
-  /// Draws by weight, with a number in [0, 1) of 53 bits from one step of `random`. total() must not be 0.
-  Token draw(std::mt19937_64& random) const;
+  /// Chooses by weight, as draw() of truncation.h. total() must not be 0.
+  Token draw(double number) const;
 
  private:
   static constexpr size_t kBlock = 256;  // tokens

@@ -1,6 +1,7 @@
 #include "engine/vulkan/accelerator.h"
 
 #include <algorithm>
+#include <array>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -16,8 +17,9 @@ namespace {
 
 using Warn = std::function<void(const std::string&)>;
 
-/// While its owner takes the likeliest token each time, it runs ahead: several tokens a submission, and a submission
-/// while another is at work. They are there when they are asked for, and forgotten when something else is.
+/// While its owner takes the likeliest token each time, or the one that is drawn here, it runs ahead: several tokens a
+/// submission, and a submission while another is at work. They are there when they are asked for, and forgotten when
+/// something else is.
 class VulkanBackend : public Backend {
  public:
   VulkanBackend(std::shared_ptr<Gpu> gpu, std::unique_ptr<Forward> forward)
@@ -33,7 +35,7 @@ class VulkanBackend : public Backend {
 
   Status append(std::span<const formats::Token> tokens, const std::stop_token& stop) override {
     if (stop.stop_requested()) return make_error(ErrorCode::kCancelled, "the pass was stopped");
-    if (can_follow_ && tokens.size() == 1 && tokens[0] == *likeliest()) return follow();
+    if (can_follow_ && tokens.size() == 1 && tokens[0] == next()) return follow();
     stride_ = 1;
     can_follow_ = false;
     const std::lock_guard lock(gpu_->mutex);
@@ -46,19 +48,28 @@ class VulkanBackend : public Backend {
 
   Result<MatrixView<float>> logits(size_t, size_t) override {
     const std::lock_guard lock(gpu_->mutex);
-    if (n_ahead() > 0) {  // the device's are of a later token
-      const formats::Token newest = ahead_[n_followed_ - 1];
-      --n_followed_;
-      forget_ahead();
-      SAIN_RETURN_IF_ERROR(forward_->append({&newest, 1}));
-    }
+    SAIN_RETURN_IF_ERROR(go_back());
     SAIN_ASSIGN_OR_RETURN(const std::span<float> values, forward_->logits());
     wants_logits_ = true;
     return MatrixView<float>{values.data(), 1, values.size(), values.size()};
   }
 
   std::optional<formats::Token> likeliest() const override {
-    return n_followed_ < ahead_.size() ? ahead_[n_followed_] : forward_->likeliest();
+    return forward_->is_sampled() ? std::nullopt : std::optional(next());
+  }
+  Result<std::optional<formats::Token>> sample(Sampler& sampler) override {
+    const std::optional<PlainSampling> rule = sampler.plain_sampling();
+    if (!rule || !Sampling::can(*rule)) return std::nullopt;
+    std::array<double, Sampling::kMostAhead> draws;
+    for (size_t i = 0; i < draws.size(); ++i) draws[i] = sampler.draws().peek(i);
+    if (!forward_->goes_on_sampling(*rule, length(), draws)) {
+      const std::lock_guard lock(gpu_->mutex);
+      SAIN_RETURN_IF_ERROR(go_back());
+      SAIN_RETURN_IF_ERROR(forward_->sample(*rule, draws));
+    }
+    can_follow_ = true;
+    (void)sampler.draws().take();
+    return next();
   }
   uint64_t length() const override { return forward_->length() - n_ahead(); }
   bool truncate(uint64_t n_positions) override {
@@ -74,9 +85,14 @@ class VulkanBackend : public Backend {
 
  private:
   static constexpr uint32_t kMostAhead = 8;  // of a submission
+  static_assert(kMostAhead * Forward::kMostStarted < Sampling::kMostAhead);
 
-  /// Appends the likeliest token.
+  /// What the device has chosen to come after the newest token.
+  formats::Token next() const { return n_followed_ < ahead_.size() ? ahead_[n_followed_] : forward_->likeliest(); }
+
+  /// Appends it.
   Status follow() {
+    can_follow_ = !forward_->is_sampled();  // else by numbers that sample() brings
     if (n_followed_ == ahead_.size()) SAIN_RETURN_IF_ERROR(go_ahead());
     ++n_followed_;
     return {};
@@ -102,6 +118,16 @@ class VulkanBackend : public Backend {
 
   /// Tokens that the device has appended, or is about to, and nobody has asked for.
   uint64_t n_ahead() const { return ahead_.size() - n_followed_ + forward_->n_under_way(); }
+
+  /// To the newest token that has been asked for, so that the device's logits are its own.
+  Status go_back() {
+    if (n_ahead() == 0) return {};
+    const formats::Token newest = ahead_[n_followed_ - 1];
+    --n_followed_;
+    forget_ahead();
+    stride_ = 1;
+    return forward_->append({&newest, 1});
+  }
 
   void forget_ahead() {
     forward_->abandon();

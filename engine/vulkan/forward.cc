@@ -51,6 +51,8 @@ Status Forward::make_pipelines(Device& device, Pipelines& pipelines, const Devic
   for (const uint32_t n_tokens : {kMatrixFrom - 1, forward->batch_ / 4, forward->batch_}) {
     SAIN_RETURN_IF_ERROR(forward->list_of(n_tokens, false));
   }
+  if (!weights.part.gives_logits) return {};
+  for (const Choice choice : {Choice::kTopK, Choice::kAll}) SAIN_RETURN_IF_ERROR(forward->draw_list_of(choice));
   return {};
 }
 
@@ -77,7 +79,8 @@ Status Forward::allocate() {
       {&gate8_, quantized_bytes(config.d_ff)},
       {&parts_, uint64_t{kMostSplits} * config.n_heads * (config.head_dim + 2) * kFloat},
       {&counts_, config.n_heads * sizeof(uint32_t)},
-      {&pairs_, Operators::argmax_bytes()},
+      {&pairs_, std::max(Operators::argmax_bytes(), Operators::sample_bytes())},
+      {&sampling_state_, sizeof(shaders::SamplingState)},
   };
   if (weights_->part.gives_logits) parts.push_back({&logits_, config.vocab_size * kFloat});
   if (can_matrix()) {
@@ -101,6 +104,8 @@ Status Forward::allocate() {
   }
   SAIN_ASSIGN_OR_RETURN(tokens_in_, to_device_.allocate(tokens_.bytes));
   SAIN_ASSIGN_OR_RETURN(state_in_, to_device_.allocate(state_.bytes));
+  SAIN_ASSIGN_OR_RETURN(const Slice sampling_in, to_device_.allocate(sampling_state_.bytes));
+  sampling_ = Sampling(sampling_in);
   SAIN_ASSIGN_OR_RETURN(state_out_, to_host_.allocate(state_.bytes));
   for (Decode& decode : decodes_) {
     SAIN_ASSIGN_OR_RETURN(decode.state_out, to_host_.allocate(state_.bytes));
@@ -152,6 +157,7 @@ Status Forward::append(std::span<const formats::Token> tokens, bool brings_logit
                         model_->config().vocab_size);
     }
   }
+  choice_ = Choice::kLikeliest;
   for (size_t at = 0; at < tokens.size(); at += batch_) {
     const std::span<const formats::Token> batch = tokens.subspan(at, std::min<size_t>(tokens.size() - at, batch_));
     SAIN_RETURN_IF_ERROR(start_batch(batch, {}, brings_logits && at + batch.size() == tokens.size()));
@@ -203,7 +209,7 @@ Status Forward::start_likeliest(uint32_t n) {
   SAIN_CHECK(n > 0 && n <= shaders::kHistory && length_ > 0 && started_.size() < kMostStarted);
   SAIN_RETURN_IF_ERROR(check_room(n));
   const size_t decode = started_.empty() ? 0 : (started_.back().decode + 1) % kMostStarted;
-  SAIN_RETURN_IF_ERROR(decodes_[decode].list->start(n));
+  SAIN_RETURN_IF_ERROR(list_of(decodes_[decode]).start(n));
   started_.push_back({decode, n});
   has_logits_ = false;
   advance(n);
@@ -211,7 +217,7 @@ Status Forward::start_likeliest(uint32_t n) {
 }
 
 Status Forward::wait() {
-  return decodes_[started_.front().decode].list->wait();
+  return list_of(decodes_[started_.front().decode]).wait();
 }
 
 Result<std::vector<formats::Token>> Forward::finish_likeliest() {
@@ -226,7 +232,9 @@ Result<std::vector<formats::Token>> Forward::finish_likeliest() {
     abandon();
     length_ -= done.n;
     SAIN_RETURN_IF_ERROR(leave_whole_layers());
+    const bool was_sampled = is_sampled();
     SAIN_RETURN_IF_ERROR(append(tokens));
+    if (was_sampled) SAIN_RETURN_IF_ERROR(draw_again());
     if (done.n == 1) return tokens;
     SAIN_ASSIGN_OR_RETURN(const std::vector<formats::Token> others, append_likeliest(done.n - 1));
     tokens.insert(tokens.end(), others.begin(), others.end());
@@ -246,7 +254,7 @@ uint64_t Forward::n_under_way() const {
 
 void Forward::abandon() {
   length_ -= n_under_way();
-  for (const Started& started : started_) (void)decodes_[started.decode].list->wait();  // a lost device does nothing
+  for (const Started& started : started_) (void)list_of(decodes_[started.decode]).wait();  // a lost device does nothing
   started_.clear();
 }
 
@@ -323,7 +331,7 @@ Status Forward::record_decode() {
     SAIN_ASSIGN_OR_RETURN(CommandList list, CommandList::create(*device_, *pipelines_));
     SAIN_RETURN_IF_ERROR(record_pass(list, 1, decode.state_out));
     SAIN_RETURN_IF_ERROR(list.finish());
-    decode.list = std::make_unique<CommandList>(std::move(list));
+    decode.lists[0] = std::make_unique<CommandList>(std::move(list));
   }
   return {};
 }
@@ -340,7 +348,7 @@ Result<std::vector<TimedDispatch>> Forward::time_pass(uint32_t n_tokens) {
 
 /// From tokens_ and state_ to logits_, the next token, and the state after it, of which the host gets a copy; where
 /// others are before or after it from x_ or to states_out_.
-Status Forward::record_pass(CommandList& list, uint32_t n_tokens, const Slice& state_out) {
+Status Forward::record_pass(CommandList& list, uint32_t n_tokens, const Slice& state_out, Choice choice) {
   const ModelConfig& config = model_->config();
   const bool is_whole = n_tokens == 1 && is_whole_;
   if (is_whole) list.clear(exchange_, shaders::kMissing);
@@ -360,24 +368,15 @@ Status Forward::record_pass(CommandList& list, uint32_t n_tokens, const Slice& s
   }
   list.barrier();
   if (weights_->part.gives_logits) {
-    SAIN_RETURN_IF_ERROR(operators_.argmax(list, logits_, config.vocab_size, n_tokens, pairs_, tokens_, state_));
+    SAIN_RETURN_IF_ERROR(choice != Choice::kLikeliest
+                             ? record_draw(list, n_tokens, choice)
+                             : operators_.argmax(list, logits_, config.vocab_size, n_tokens, pairs_, tokens_, state_));
     list.barrier();
   } else {
     list.copy(x_.part(0, states_bytes(n_tokens)), states_out_);
   }
   list.copy(state_, state_out);
   return {};
-}
-
-/// From x_ to logits_, or to x_ where others come after.
-Status Forward::record_layers(CommandList& list, uint32_t n_tokens) {
-  for (uint32_t layer = 0; layer < n_layers(); ++layer) {
-    SAIN_RETURN_IF_ERROR(record_attention(list, layer, n_tokens));
-    list.barrier();
-    SAIN_RETURN_IF_ERROR(record_ffn(list, layer, n_tokens));
-    list.barrier();
-  }
-  return record_output(list, n_tokens);
 }
 
 /// From the last of x_ to logits_, if there are any.
@@ -396,33 +395,6 @@ Status Forward::record_output(CommandList& list, uint32_t n_tokens) {
                                    .norm = weights_->output_norm,
                                    .epsilon = config.rms_epsilon,
                                    .soft_cap = config.logit_soft_cap});
-}
-
-Status Forward::record_attention(CommandList& list, uint32_t layer, uint32_t n_tokens) {
-  const ModelConfig& config = model_->config();
-  const DeviceLayer& w = weights_->layers[layer];
-  Product product = {.x = x_,
-                     .y = qkv_,
-                     .y_stride = config.q_dim() + 2 * config.kv_dim(),
-                     .n_tokens = n_tokens,
-                     .norm = w.attention_norm,
-                     .epsilon = config.rms_epsilon,
-                     .bias = w.qkv_bias};
-  for (const auto& [matrix, offset] :
-       {std::pair{&w.q, 0u}, std::pair{&w.k, config.q_dim()}, std::pair{&w.v, config.q_dim() + config.kv_dim()}}) {
-    product.w = matrix;
-    product.y_offset = offset;
-    SAIN_RETURN_IF_ERROR(operators_.product(list, product));
-  }
-  list.barrier();
-  const Attention attention = attention_of(layer, n_tokens);
-  SAIN_RETURN_IF_ERROR(operators_.rope(list, attention));
-  list.barrier();
-  SAIN_RETURN_IF_ERROR(operators_.attention(list, attention));
-  list.barrier();
-  return record_residual(
-      list, {.w = &w.attention_output, .x = attended_, .n_tokens = n_tokens, .bias = w.attention_output_bias},
-      w.post_attention_norm);
 }
 
 Attention Forward::attention_of(uint32_t layer, uint32_t n_tokens) const {
@@ -454,50 +426,6 @@ Attention Forward::attention_of(uint32_t layer, uint32_t n_tokens) const {
       .parts = parts_,
       .n_splits = splits_of(slots_of(layer), n_tokens),
   };
-}
-
-Status Forward::record_ffn(CommandList& list, uint32_t layer, uint32_t n_tokens) {
-  const ModelConfig& config = model_->config();
-  const DeviceLayer& w = weights_->layers[layer];
-  const bool is_joined = !w.gate_up.pieces.empty();
-  Product product = {.w = is_joined ? &w.gate_up : &w.gate,
-                     .x = x_,
-                     .y = gate_,
-                     .y_stride = config.d_ff,
-                     .n_tokens = n_tokens,
-                     .norm = w.ffn_norm,
-                     .epsilon = config.rms_epsilon,
-                     .bias = w.gate_bias,
-                     .result = is_joined ? Product::Result::kGated : Product::Result::kStore,
-                     .activation = config.activation};
-  SAIN_RETURN_IF_ERROR(operators_.product(list, product));
-  if (!is_joined) {
-    list.barrier();
-    product.w = &w.up;
-    product.bias = w.up_bias;
-    product.result = Product::Result::kActivate;
-    SAIN_RETURN_IF_ERROR(operators_.product(list, product));
-  }
-  list.barrier();
-  return record_residual(list, {.w = &w.down, .x = gate_, .n_tokens = n_tokens, .bias = w.down_bias}, w.post_ffn_norm);
-}
-
-/// x += the product, which is normalised first where the model says so (gemma).
-Status Forward::record_residual(CommandList& list, Product product, const Slice& post_norm) {
-  const ModelConfig& config = model_->config();
-  product.y = post_norm ? delta_ : x_;
-  product.y_stride = config.d_model;
-  product.result = post_norm ? Product::Result::kStore : Product::Result::kAdd;
-  SAIN_RETURN_IF_ERROR(operators_.product(list, product));
-  if (!post_norm) return {};
-  list.barrier();
-  return operators_.rms_norm(list, {.x = delta_,
-                                    .weight = post_norm,
-                                    .y = x_,
-                                    .n = config.d_model,
-                                    .n_tokens = product.n_tokens,
-                                    .epsilon = config.rms_epsilon,
-                                    .result = Norm::Result::kAdd});
 }
 
 }  // namespace sain::engine::vulkan

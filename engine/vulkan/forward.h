@@ -1,5 +1,5 @@
-// The transformer's forward pass on a Vulkan device: all of it, from token ids to the likeliest next token, or the part
-// that the device's weights are for.
+// The transformer's forward pass on a Vulkan device: all of it, from token ids to the next token, the likeliest or a
+// drawn one, or the part that the device's weights are for.
 #pragma once
 
 #include <array>
@@ -15,6 +15,7 @@
 #include "engine/model.h"
 #include "engine/vulkan/command_list.h"
 #include "engine/vulkan/operators.h"
+#include "engine/vulkan/sampling.h"
 #include "engine/vulkan/weights.h"
 
 namespace sain::engine::vulkan {
@@ -68,6 +69,15 @@ class Forward {
   static constexpr size_t kMostStarted = 2;
   Status start_likeliest(uint32_t n);
   Result<std::vector<formats::Token>> finish_likeliest();
+  /// Draws the token after the newest one by `rule`, which Sampling::can(), and from then on those of the passes above
+  /// too, which takes the place of the likeliest everywhere; until the next append(). draws[i] is the number of the
+  /// token at position length() + i. Nothing is under way. Errors: what Vulkan says.
+  Status sample(const PlainSampling& rule, std::span<const double> draws);
+  /// Whether tokens from `position` on are drawn like that already, under way or not; then it goes on so, with new
+  /// draws.
+  bool goes_on_sampling(const PlainSampling& rule, uint64_t position, std::span<const double> draws);
+  bool is_sampled() const { return choice_ != Choice::kLikeliest; }
+
   /// Waits for the first that is under way, which finish_likeliest() then does not; beside others who use the device.
   Status wait();
   size_t n_started() const { return started_.size(); }
@@ -79,7 +89,7 @@ class Forward {
   /// Of the last token: (vocab_size), which may be overwritten, until the next append; nothing is under way.
   Result<std::span<float>> logits();
 
-  /// The token of the greatest of them, the lowest id of equals.
+  /// The token of the greatest of them, the lowest id of equals; or the one that was drawn, if is_sampled().
   formats::Token likeliest() const;
 
   /// Forgets all but the first n_positions. False, and nothing changes, where the next one would see what has been
@@ -120,13 +130,16 @@ class Forward {
   uint32_t n_layers() const { return weights_->part.end - weights_->part.begin; }
   bool is_local(uint32_t layer) const { return model_->config().is_local[weights_->part.begin + layer]; }
   Status record_decode();
-  Status record_pass(CommandList& list, uint32_t n_tokens, const Slice& state_out);
-  Status record_layers(CommandList& list, uint32_t n_tokens);
+  enum class Choice { kLikeliest, kTopK, kAll };  // the others are drawn
+  static constexpr size_t kChoices = 3;
+  Status record_pass(CommandList& list, uint32_t n_tokens, const Slice& state_out, Choice choice = Choice::kLikeliest);
   Status record_output(CommandList& list, uint32_t n_tokens);
   Attention attention_of(uint32_t layer, uint32_t n_tokens) const;
+  // forward_float.cc: for any number of tokens, in f32
+  Status record_layers(CommandList& list, uint32_t n_tokens);
   Status record_attention(CommandList& list, uint32_t layer, uint32_t n_tokens);
   Status record_ffn(CommandList& list, uint32_t layer, uint32_t n_tokens);
-  Status record_residual(CommandList& list, Product product, const Slice& post_norm);
+  Status record_residual(CommandList& list, Product product, const Slice& post_norm, bool on_matrices = false);
   // forward_int8.cc: for one token, with activations in 8 bits
   bool can_int8() const;
   const Slice& next_norm_of(uint32_t layer) const;
@@ -145,7 +158,11 @@ class Forward {
   Status record_matrix_layers(CommandList& list, uint32_t n_tokens);
   Status record_matrix_attention(CommandList& list, uint32_t layer, uint32_t n_tokens);
   Status record_matrix_ffn(CommandList& list, uint32_t layer, uint32_t n_tokens);
-  Status record_matrix_residual(CommandList& list, Product product, const Slice& post_norm);
+  // forward_sampling.cc
+  Status draw_again();
+  Result<CommandList*> draw_list_of(Choice choice);
+  Status record_sampled_decode(Choice choice);
+  Status record_draw(CommandList& list, uint32_t n_tokens, Choice choice);
   KvRule rule_of(uint32_t layer) const;
   uint32_t slots_of(uint32_t layer) const;
 
@@ -171,7 +188,8 @@ class Forward {
   Slice logits_;                     // (vocab_size)
   Slice x8_, attended8_, gate8_;     // one token's x times the next norm's weight, and the others, in 8 bits
   Slice x16_, attended16_, gate16_;  // (batch_, ...), f16: only with can_matrix()
-  Slice parts_, counts_, pairs_;     // scratch of attention and argmax
+  Slice parts_, counts_, pairs_;     // scratch of attention and of the choice of a token
+  Slice sampling_state_;             // SamplingState
   Slice addresses_, exchange_;       // of layers.comp; only with can_layers()
   std::vector<Slice> caches_;        // of each layer
   Arena to_device_, to_host_;
@@ -184,10 +202,15 @@ class Forward {
   std::map<std::pair<uint32_t, bool>, CommandList> append_lists_;  // by tokens, and whether logits come too
   std::unique_ptr<CommandList> logits_list_;
 
+  Sampling sampling_;
+  std::array<std::unique_ptr<CommandList>, kChoices> draw_lists_;  // recorded when something is first drawn
+  Choice choice_ = Choice::kLikeliest;                             // of the newest token, and of the passes under way
+
   struct Decode {
-    std::unique_ptr<CommandList> list;
+    std::array<std::unique_ptr<CommandList>, kChoices> lists;
     Slice state_out;  // mapped
   };
+  CommandList& list_of(Decode& decode) const { return *decode.lists[static_cast<size_t>(choice_)]; }
   struct Started {
     size_t decode;  // which one
     uint32_t n;     // tokens

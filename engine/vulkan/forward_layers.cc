@@ -115,6 +115,7 @@ Status Forward::record_whole_layers(CommandList& list) {
 Status Forward::leave_whole_layers() {
   is_whole_ = false;
   for (const bool brings_logits : {false, true}) append_lists_.erase({1, brings_logits});
+  for (Decode& decode : decodes_) decode.lists = {};
   return record_decode();
 }
 

@@ -52,9 +52,9 @@ Status Forward::record_matrix_attention(CommandList& list, uint32_t layer, uint3
     SAIN_RETURN_IF_ERROR(operators_.halve(list, attended_, n_tokens * config.q_dim(), attended16_));
   }
   list.barrier();
-  return record_matrix_residual(
+  return record_residual(
       list, {.w = &w.attention_output, .x = attended16_, .n_tokens = n_tokens, .bias = w.attention_output_bias},
-      w.post_attention_norm);
+      w.post_attention_norm, true);
 }
 
 Status Forward::record_matrix_ffn(CommandList& list, uint32_t layer, uint32_t n_tokens) {
@@ -88,26 +88,8 @@ Status Forward::record_matrix_ffn(CommandList& list, uint32_t layer, uint32_t n_
     SAIN_RETURN_IF_ERROR(operators_.halve(list, gate_, n_tokens * config.d_ff, gate16_));
   }
   list.barrier();
-  return record_matrix_residual(list, {.w = &w.down, .x = gate16_, .n_tokens = n_tokens, .bias = w.down_bias},
-                                w.post_ffn_norm);
-}
-
-/// As record_residual().
-Status Forward::record_matrix_residual(CommandList& list, Product product, const Slice& post_norm) {
-  const ModelConfig& config = model_->config();
-  product.y = post_norm ? delta_ : x_;
-  product.y_stride = config.d_model;
-  product.result = post_norm ? Product::Result::kStore : Product::Result::kAdd;
-  SAIN_RETURN_IF_ERROR(operators_.product_matrix(list, product, false));
-  if (!post_norm) return {};
-  list.barrier();
-  return operators_.rms_norm(list, {.x = delta_,
-                                    .weight = post_norm,
-                                    .y = x_,
-                                    .n = config.d_model,
-                                    .n_tokens = product.n_tokens,
-                                    .epsilon = config.rms_epsilon,
-                                    .result = Norm::Result::kAdd});
+  return record_residual(list, {.w = &w.down, .x = gate16_, .n_tokens = n_tokens, .bias = w.down_bias}, w.post_ffn_norm,
+                         true);
 }
 
 }  // namespace sain::engine::vulkan

@@ -287,6 +287,27 @@ Status Operators::argmax(CommandList& list, const Slice& values, uint32_t n, uin
                   shaders::ArgmaxParameters{.n = n_groups, .n_tokens = n_tokens}, {1});
 }
 
+Status Operators::sample_top_k(CommandList& list, const Sample& args) {
+  return sample(list, "sample_top_k", 2, args);
+}
+
+Status Operators::sample_all(CommandList& list, const Sample& args) {
+  return sample(list, "sample_all", 3, args);
+}
+
+/// In n_stages dispatches, the last one of one workgroup.
+Status Operators::sample(CommandList& list, std::string_view shader, uint32_t n_stages, const Sample& args) {
+  const uint32_t size = workgroup(256), n_groups = std::min(kSampleGroups, divide_up(args.n, size));
+  const shaders::SampleParameters parameters = {.n = args.n, .n_groups = n_groups, .n_tokens = args.n_tokens};
+  for (uint32_t stage = 0; stage < n_stages; ++stage) {
+    if (stage > 0) list.barrier();
+    SAIN_RETURN_IF_ERROR(dispatch(list, shader, {size, stage},
+                                  {args.values, args.pairs, args.tokens, args.state, args.sampling}, parameters,
+                                  {stage + 1 < n_stages ? n_groups : 1}));
+  }
+  return {};
+}
+
 template <class Parameters>
 Status Operators::dispatch(CommandList& list, std::string_view shader, std::initializer_list<uint32_t> constants,
                            std::initializer_list<Slice> bindings, const Parameters& parameters, Grid grid) {

@@ -87,6 +87,17 @@ struct Attention {
   Slice counts = {};       // (n_heads) of zeros, scratch
 };
 
+/// sample_top_k.comp and sample_all.comp: the next token, drawn.
+struct Sample {
+  Slice values = {};  // (n)
+  uint32_t n = 0;
+  uint32_t n_tokens = 1;  // that `state` moves on by; 0: the newest token is chosen anew
+  Slice pairs = {};       // Operators::sample_bytes(): scratch
+  Slice tokens = {};      // [0] becomes the token
+  Slice state = {};
+  Slice sampling = {};  // SamplingState
+};
+
 /// layers.comp: all layers of one token's pass.
 struct Layers {
   shaders::LayersParameters parameters = {};  // but for layer_words
@@ -144,11 +155,16 @@ class Operators {
   Status argmax(CommandList& list, const Slice& values, uint32_t n, uint32_t n_tokens, const Slice& pairs,
                 const Slice& tokens, const Slice& state);
   static uint64_t argmax_bytes() { return uint64_t{kArgmaxGroups} * 8; }
+  Status sample_top_k(CommandList& list, const Sample& args);
+  /// Without top_k and top_p.
+  Status sample_all(CommandList& list, const Sample& args);
+  static uint64_t sample_bytes() { return uint64_t{kSampleGroups} * shaders::kMostTopK * 8; }
 
  private:
-  static constexpr uint32_t kArgmaxGroups = 64;
+  static constexpr uint32_t kArgmaxGroups = 64, kSampleGroups = 64;
   static constexpr uint32_t kAttentionSize = 256, kManyVectorGroups = 512;
 
+  Status sample(CommandList& list, std::string_view shader, uint32_t n_stages, const Sample& args);
   template <class Parameters>
   Status dispatch(CommandList& list, std::string_view shader, std::initializer_list<uint32_t> constants,
                   std::initializer_list<Slice> bindings, const Parameters& parameters, Grid grid);

@@ -18,11 +18,12 @@ using ::testing::HasSubstr;
 using testing::some_tokens;
 using testing::TinyModel;
 
-/// What it is told to: the CPU's work until `appends_left` is used up, then errors.
+/// What it is told to: the CPU's work until `appends_left`, or `draws_left`, is used up, then errors.
 struct Behaviour {
   bool loads = true;
   bool has_room = true;
   int appends_left = 0;
+  int draws_left = 0;
 };
 
 class FakeBackend : public Backend {
@@ -43,6 +44,11 @@ class FakeBackend : public Backend {
   }
   Result<MatrixView<float>> logits(size_t, size_t) override {
     return MatrixView<float>{logits_.data(), 1, logits_.size(), logits_.size()};
+  }
+  Result<std::optional<Token>> sample(Sampler& sampler) override {
+    if (behaviour_.draws_left-- <= 0) return make_error(ErrorCode::kIo, "the device is lost");
+    std::vector<float> scratch = logits_;
+    return sampler.sample(scratch, {});
   }
   uint64_t length() const override { return session_.n_tokens(); }
   bool truncate(uint64_t n) override { return session_.truncate(n), true; }
@@ -108,12 +114,14 @@ class AcceleratorTest : public ::testing::Test {
   ThreadPool pool{1};
 
   Model load() { return *Model::load({.path = path, .packing = Packing::kMemory, .accelerator = accelerator}); }
-  std::vector<Token> answer(const Model& model, const SessionOptions& options = {.context_length = 64}) {
+  std::vector<Token> answer(const Model& model, const SessionOptions& options = {.context_length = 64},
+                            const SamplerOptions& sampler = {}) {
     Session session = *Session::create(model, pool, options);
     NullSink sink;
     std::vector<Token> tokens;
     for (int turn = 0; turn < 2; ++turn) {
-      const auto generation = session.generate(some_tokens(10), {.max_tokens = 8, .ignore_end = true}, {}, sink);
+      const auto generation =
+          session.generate(some_tokens(10), {.max_tokens = 8, .ignore_end = true, .sampler = sampler}, {}, sink);
       EXPECT_TRUE(generation) << generation.error().message;
       if (generation) tokens.insert(tokens.end(), generation->tokens.begin(), generation->tokens.end());
     }
@@ -133,6 +141,23 @@ TEST_F(AcceleratorTest, ALostDeviceIsOneWarningAndTheAnswerIsTheSame) {
     EXPECT_THAT(accelerator->warnings, ElementsAre("fake: the device is lost; the CPU goes on")) << n_appends;
     EXPECT_EQ(answer(model), expected);  // others do not try it again
     EXPECT_EQ(accelerator->warnings.size(), 1u);
+  }
+}
+
+TEST_F(AcceleratorTest, ALostDeviceTakesNoDrawWithIt) {
+  const SamplerOptions sampled = {.top_k = 20, .temperature = 1, .seed = 3};
+  const std::vector<Token> expected = answer(cpu, {.context_length = 64}, sampled);
+  for (const int n_draws : {0, 1, 5, 8, 13}) {
+    behaviour.appends_left = 1000;
+    behaviour.draws_left = n_draws;
+    accelerator->warnings.clear();
+    EXPECT_EQ(answer(load(), {.context_length = 64}, sampled), expected) << n_draws;
+    EXPECT_THAT(accelerator->warnings, ElementsAre("fake: the device is lost; the CPU goes on")) << n_draws;
+  }
+  for (const int n_appends : {1, 4, 12}) {
+    behaviour.appends_left = n_appends;
+    behaviour.draws_left = 1000;
+    EXPECT_EQ(answer(load(), {.context_length = 64}, sampled), expected) << n_appends;
   }
 }
 

@@ -178,6 +178,40 @@ TEST(Draw, IsTheSameOnEveryMachine) {
   EXPECT_EQ(sample(sampler, {2, 2, 2, 2}), 3);
 }
 
+TEST(Draws, AreWhatHasBeenPeekedAt) {
+  Draws draws(3), plain(3);
+  for (size_t n_ahead : {1u, 5u, 64u, 2u, 63u, 64u}) {
+    std::vector<double> known;
+    for (size_t i = 0; i < n_ahead; ++i) known.push_back(draws.peek(i));
+    EXPECT_EQ(draws.peek(0), known[0]);
+    for (size_t i = 0; i < (n_ahead + 1) / 2; ++i) {
+      EXPECT_EQ(draws.take(), known[i]);
+      EXPECT_EQ(plain.take(), known[i]);
+    }
+  }
+}
+
+TEST(PlainSampling, IsAllThatThereIsToDo) {
+  const SamplerOptions plain = {.top_k = 40, .top_p = 0.9f, .min_p = 0.1f, .temperature = 0.7f};
+  EXPECT_EQ(make(plain, 5).plain_sampling(),
+            (PlainSampling{.top_k = 40, .top_p = 0.9f, .min_p = 0.1f, .temperature = 0.7f}));
+  const auto with = [&](auto&& change) {
+    SamplerOptions options = plain;
+    change(options);
+    return make(options, 5).plain_sampling().has_value();
+  };
+  EXPECT_TRUE(with([](SamplerOptions& o) { o.penalty_last_n = 9; }));  // of no penalty
+  EXPECT_TRUE(with([](SamplerOptions& o) { o.penalty_last_n = 0, o.presence_penalty = 1; }));
+  EXPECT_TRUE(with([](SamplerOptions& o) { o.top_k = 0; }));
+  EXPECT_FALSE(with([](SamplerOptions& o) { o.temperature = 0; }));
+  EXPECT_FALSE(with([](SamplerOptions& o) { o.typical_p = 0.9f; }));
+  EXPECT_FALSE(with([](SamplerOptions& o) { o.logit_bias = {{1, 2.0f}}; }));
+  EXPECT_FALSE(with([](SamplerOptions& o) { o.repetition_penalty = 1.1f; }));
+  EXPECT_FALSE(with([](SamplerOptions& o) { o.frequency_penalty = 0.1f; }));
+  EXPECT_FALSE(with([](SamplerOptions& o) { o.presence_penalty = 0.1f; }));
+  EXPECT_FALSE(with([](SamplerOptions& o) { o.dry_multiplier = 0.8f; }));
+}
+
 TEST(Reference, AgreesForRandomLogitsAndOptions) {
   const uint64_t seed = std::random_device{}();
   SCOPED_TRACE(testing::Message() << "seed " << seed);

@@ -65,6 +65,25 @@ class VulkanForward : public sain::testing::VulkanTest {
     for (size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], tolerance * largest) << "token " << i;
   }
 
+  /// What a device draws by itself against what the host draws from its logits.
+  void expect_draws(uint32_t n, int top_k) {
+    const auto device = forward(), plain = forward();
+    ASSERT_TRUE(device->append(some_tokens(9)) && plain->append(some_tokens(9)));
+    const float top_p = top_k > 0 ? 0.95f : 1;
+    Sampler host = *Sampler::create({.top_k = top_k, .top_p = top_p, .temperature = 1, .seed = 5}, model_->tokenizer(),
+                                    model_->kernels().reduce);
+    std::vector<double> draws;
+    for (uint32_t i = 0; i <= n; ++i) draws.push_back(host.draws().peek(i));
+    ASSERT_TRUE(device->sample(*host.plain_sampling(), draws));
+    std::vector<Token> tokens = *device->append_likeliest(n);
+    ASSERT_EQ(tokens.size(), n);
+    tokens.push_back(device->likeliest());
+    for (const Token token : tokens) {
+      ASSERT_EQ(host.sample(*plain->logits(), {}), token);
+      ASSERT_TRUE(plain->append({&token, 1}));
+    }
+  }
+
   sain::testing::TemporaryFolder folder_;
   std::optional<Model> model_;
   std::optional<DeviceWeights> weights_;
@@ -155,6 +174,8 @@ TEST_P(VulkanWholeLayers, GiveTheLogitsOfTheProcessor) {
     const std::vector<Token> chosen = *device->append_likeliest(4);
     expect_alike(*device->logits(), *processor.prefill(chosen));
     EXPECT_TRUE(device->has_whole_layers());
+    expect_draws(12, 40);
+    expect_draws(12, 0);
   }
 }
 
@@ -195,6 +216,16 @@ TEST_P(VulkanForward, GoesAheadOfWhoeverAsks) {
   ASSERT_TRUE(device->append({&expected[5], 1}));
   const std::vector<Token> rest = *device->append_likeliest(6);
   EXPECT_EQ(rest, std::vector<Token>(expected.begin() + 6, expected.end()));
+}
+
+TEST_P(VulkanForward, DrawsAsTheHostDoes) {
+  for (const char* architecture : {"llama", "gemma3"}) {
+    load(TinyModel(architecture));
+    expect_draws(20, 40);
+    expect_draws(20, 0);
+  }
+  load(wide_model("llama", DType::kQ8_0));
+  expect_draws(20, 40);
 }
 
 TEST_P(VulkanForward, RefusesWhatDoesNotFit) {

@@ -405,15 +405,25 @@ void receive_attended(uint base, Seen seen) {
   barrier();
 }
 
-/// A step, and attention first where it is the one after that. Of the weights, which it does not have to wait for, the
-/// first are asked for before the input, and the next of each tile as soon as that has been used.
+uint pairs_of(Step s) {
+  return s.result == kGated ? 2 : 1;
+}
+
+/// Of the groups of a product this workgroup has each kWorkgroups-th.
+uint groups_of(Step s) {
+  return (s.n_groups + kWorkgroups - 1 - gl_WorkGroupID.x) / kWorkgroups * pairs_of(s);
+}
+
+Packed tile0, tile1, tile2, tile3;  // no array, which compilers would not keep in registers
+
+/// A step, and attention first where it is the one after that. Weights do not have to be waited for: the next of each tile
+/// are asked for as soon as it has been used, at the end of a step those of the next one, unless that has attention first.
 void run(uint layer, uint stage, Seen seen) {
   const Step s = step_of(stage);
-  const uint base = layer * p.layer_words, own = gl_WorkGroupID.x, pairs = s.result == kGated ? 2 : 1;
-  const uint mine = (s.n_groups + kWorkgroups - 1 - own) / kWorkgroups * pairs;  // each kWorkgroups-th one
+  const uint base = layer * p.layer_words, own = gl_WorkGroupID.x, pairs = pairs_of(s), mine = groups_of(s);
   const uint n_blocks = s.n_columns / 32, n_rounds = (n_blocks + kStep * kTiles - 1) / (kStep * kTiles);
   const uint crew = thread / kCrewSize, first_block = thread % kCrewSize / 16, part = thread / 4 % 4, quad = thread % 4;
-  Packed tile0, tile1, tile2, tile3;  // no array, which compilers would not keep in registers
+  const bool is_ahead = stage != 1 && layer + stage != 0, goes_ahead = stage != 0 && layer + 1 + stage / 3 <= kLayers;
   float norm = 1;
   uint from = 0;
   if (stage == 1) attend(layer, base, seen);
@@ -433,8 +443,20 @@ void run(uint layer, uint stage, Seen seen) {
     const uint n_iterations = (to - from + kCrews - 1) / kCrews * n_rounds;
     vec4 sum = vec4(0);
     [[dont_unroll]] for (uint iteration = 0; iteration <= n_iterations; ++iteration) {
-      uint at = (own + load_group / pairs * kWorkgroups) * pairs + load_group % pairs, tensor = s.matrix;
-      if (stage == 0 && at >= kQueryDim / kGroupRows) {
+      Step asked = s;
+      uint asked_to = to, asked_layer = layer;
+      if (goes_ahead && to == mine && iteration == n_iterations) {
+        asked = step_of((stage + 1) % 4);
+        asked_to = groups_of(asked);
+        asked_layer += stage / 3;
+        load_group = crew;
+        load_round = 0;
+      } else if (is_ahead && from == 0 && iteration == 0) {
+        asked_to = 0;  // they are under way
+      }
+      const uint asked_pairs = pairs_of(asked), asked_blocks = asked.n_columns / 32;
+      uint at = (own + load_group / asked_pairs * kWorkgroups) * asked_pairs + load_group % asked_pairs, tensor = asked.matrix;
+      if (tensor == kTensorQ && at >= kQueryDim / kGroupRows) {
         at -= kQueryDim / kGroupRows;
         tensor = kTensorK;
         if (at >= kKvDim / kGroupRows) {
@@ -442,16 +464,16 @@ void run(uint layer, uint stage, Seen seen) {
           tensor = kTensorV;
         }
       }
-      const bool uses = iteration != 0 && group < to, loads = load_group < to;
-      weights_at = tensors[layer * kTensors + (loads ? tensor : 0)];
-      at *= group_words(s.n_columns);
+      const bool uses = iteration != 0 && group < to, loads = load_group < asked_to;
+      weights_at = tensors[asked_layer * kTensors + (loads ? tensor : 0)];
+      at *= group_words(asked.n_columns);
       const uint used = round * kTiles * kStep + first_block, loaded = load_round * kTiles * kStep + first_block;
 #define SAIN_USE(i)                                                                                   \
   if (uses && used + i * kStep < n_blocks) {                                                          \
     const uint x_at = ((used + i * kStep) * 2 + part / 2) * 3;                                        \
     sum += multiply(codes_of(tile##i), vector[x_at + part % 2], uintBitsToFloat(vector[x_at + 2].x)); \
   }
-#define SAIN_LOAD(i) if (loads && loaded + i * kStep < n_blocks) tile##i = load_packed(at, loaded + i * kStep, part, quad);
+#define SAIN_LOAD(i) if (loads && loaded + i * kStep < asked_blocks) tile##i = load_packed(at, loaded + i * kStep, part, quad);
       SAIN_USE(0) SAIN_LOAD(0)
       SAIN_USE(1) SAIN_LOAD(1)
       SAIN_USE(2) SAIN_LOAD(2)

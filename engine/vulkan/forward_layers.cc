@@ -8,8 +8,6 @@
 namespace sain::engine::vulkan {
 namespace {
 
-constexpr uint32_t kMostSlots = 8192;  // beyond, heads should share what they read of the cache
-
 bool is_one_piece(const DeviceMatrix& w, DType dtype) {
   return w.dtype == dtype && w.pieces.size() == 1;
 }
@@ -29,7 +27,7 @@ bool Forward::can_layers() const {
   const auto is_local = [](bool local) { return local; };
   return can_int8() && operators_.can_layers(layers_of()) && config.d_model % 32 == 0 && config.q_dim() % 32 == 0 &&
          config.d_ff % 32 == 0 && config.rope.rotary_dim % 16 == 0 && options_.rule.n_sinks == 0 &&
-         std::ranges::none_of(config.is_local, is_local) && slots_of(0) <= kMostSlots &&
+         std::ranges::none_of(config.is_local, is_local) &&
          std::ranges::all_of(layers, [&](const DeviceLayer& w) { return is_plain(w, layers[0].q.dtype); });
 }
 

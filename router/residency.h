@@ -97,7 +97,8 @@ class ModelLease {
 
 /// Has a budget of this machine's memory and one of a device's. A model goes to the device where it could have room
 /// there beside what is pinned, with a KV cache; else, or if the device does not take it after all, the CPU computes it
-/// in this machine's memory. Where one of the two is short, what takes nothing of it stays.
+/// in this machine's memory, but for a part that what is free on the device has room for. Where one of the two is
+/// short, what takes nothing of it stays.
 ///
 /// Thread-safe. Members with the same file share one model. Nobody may hold a lease that is not pinned while asking
 /// for another: then whoever waits gets its turn, since every lease that is waited for ends by itself.

@@ -29,7 +29,9 @@ std::shared_ptr<Residency::Load> Residency::begin_load(Slot& slot, const ModelCo
   const auto load = std::make_shared<Load>();
   load->is_idle = is_idle;
   set_state(slot, ModelState::kLoading);
-  load->device_room = device_room(cost);
+  // A part of what has no room there as a whole goes into what is free, for which nothing else has to go.
+  const MemoryBytes free = budget_locked() - used_locked() - MemoryBytes{.device = cost.kv_bytes};
+  load->device_room = takes.weights.device > 0 ? device_room(cost) : free.device;
   slot.cost = cost;
   slot.place = takes;
   slot.load = load;

@@ -23,6 +23,7 @@ struct FakeModels {
   ModelCost cost = {.weights_bytes = 100, .kv_bytes = 10};
   std::map<std::filesystem::path, ModelCost> cost_of = {};      // in place of `cost`
   std::map<std::filesystem::path, uint64_t> device_takes = {};  // so much of these, whatever fits
+  bool device_takes_parts = false;  // of those that do not fit, as much as there is room for
   std::chrono::milliseconds load_time{0};
   std::atomic<bool> waits_for_stop = false;       // a load ends only when it is stopped
   std::filesystem::path waits_for_stop_of = {};   // that of this file
@@ -57,7 +58,10 @@ struct FakeModels {
       const uint64_t wanted = (own == cost_of.end() ? cost : own->second).device_weights_bytes;
       const auto taken = device_takes.find(options.path);
       const std::lock_guard lock(mutex);
-      on_device[model] = taken != device_takes.end() ? taken->second : wanted > options.max_device_bytes ? 0 : wanted;
+      on_device[model] = taken != device_takes.end()          ? taken->second
+                         : wanted <= options.max_device_bytes ? wanted
+                         : device_takes_parts                 ? options.max_device_bytes
+                                                              : 0;
       return std::shared_ptr<const engine::Model>(owner, model);
     };
     source.device_bytes = [this](const engine::Model& model) {

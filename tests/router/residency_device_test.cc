@@ -67,6 +67,21 @@ TEST(ResidencyDeviceTest, WhatNeverFitsThereTheProcessorDoes) {
   EXPECT_THAT(c.error().message, HasSubstr("/m/c"));
 }
 
+TEST(ResidencyDeviceTest, APartGoesIntoWhatIsFree) {
+  FakeModels models = device_models();
+  models.cost_of["/m/c"] = {.weights_bytes = 400, .kv_bytes = 10, .device_weights_bytes = 400};
+  models.device_takes_parts = true;
+  Residency residency(models.source(), {"/m/a", "/m/b", "/m/c"}, {.budget_bytes = 500, .device_budget_bytes = 320});
+  const auto assistant = residency.acquire(kA, {.is_pinned = true});
+  ASSERT_TRUE(assistant);
+  ASSERT_TRUE(residency.acquire(kB));
+  const auto c = residency.acquire(kC);
+  ASSERT_TRUE(c) << c.error().message;
+  EXPECT_TRUE(residency.is_loaded(kB));
+  // 70 of the 80 that are free, a KV cache aside: a sixth of it.
+  EXPECT_EQ(residency.used(), (MemoryBytes{330 + 9, 240 + 70 + 1}));
+}
+
 TEST(ResidencyDeviceTest, OnlyTheMemoryThatIsShortIsFreed) {
   FakeModels models = device_models();
   models.cost_of["/m/here"] = {.weights_bytes = 400, .kv_bytes = 10, .device_weights_bytes = 400};

@@ -43,7 +43,9 @@ TEST_P(VulkanGreedyGolden, TheShortestPromptGoesOnAsTheReferenceDoes) {
   EXPECT_EQ(*tokens, expected);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, VulkanGreedyGolden, ::testing::Values("smollm2-135m-instruct", "gemma-3-270m"),
+INSTANTIATE_TEST_SUITE_P(Models, VulkanGreedyGolden,
+                         ::testing::Values("smollm2-135m-instruct", "gemma-3-270m", "qwen2.5-coder-0.5b-instruct",
+                                           "qwen2.5-coder-1.5b-instruct"),
                          test_name);
 
 }  // namespace

@@ -20,7 +20,8 @@ struct Place {
 std::optional<std::vector<SplitPart>> place_from(uint32_t first, bool take_tokens, bool evenly, const SplitNeeds& needs,
                                                  std::span<const Place> places) {
   const auto n_layers = static_cast<uint32_t>(needs.layers.size());
-  const uint64_t embedding = take_tokens ? needs.embedding : 0;
+  const bool has_own_embedding = take_tokens && !(needs.is_tied && places.size() == 1);
+  const uint64_t embedding = has_own_embedding ? needs.embedding : 0;
   const auto sum =
       static_cast<double>(std::accumulate(needs.layers.begin() + first, needs.layers.end(), embedding + needs.output));
   double all_free = 0;
@@ -63,8 +64,10 @@ SplitNeeds split_needs(const Model& model, uint32_t context_length) {
   const auto bytes = [&](const ModelPart& part) {
     return part_bytes(model.weights(), part) - part_bytes(model.weights(), {});
   };
-  SplitNeeds needs = {.output = bytes({.gives_logits = true}), .stage = kStageBytes + part_bytes(model.weights(), {})};
-  needs.embedding = bytes({.takes_tokens = true, .gives_logits = true}) - needs.output;
+  SplitNeeds needs = {.embedding = bytes({.takes_tokens = true}),
+                      .output = bytes({.gives_logits = true}),
+                      .stage = kStageBytes + part_bytes(model.weights(), {})};
+  needs.is_tied = bytes({.takes_tokens = true, .gives_logits = true}) == needs.output;
   for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
     needs.layers.push_back(bytes({.begin = layer, .end = layer + 1}) + kv_bytes);
   }

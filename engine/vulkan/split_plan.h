@@ -11,7 +11,8 @@ namespace sain::engine::vulkan {
 
 /// What a model takes of a device, in bytes.
 struct SplitNeeds {
-  uint64_t embedding = 0;             // beside the output: 0 where the two are tied
+  uint64_t embedding = 0;
+  bool is_tied = false;               // the output is the embedding: who has both has it once
   std::vector<uint64_t> layers = {};  // each with its share of a conversation's cache
   uint64_t output = 0;
   uint64_t stage = 0;  // of each device that has any: activations, and what is not counted above

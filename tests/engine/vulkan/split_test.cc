@@ -149,6 +149,12 @@ TEST(SplitPlan, DividesWhatThereIsRoomFor) {
   EXPECT_EQ(plan(needs, {45, 45}), (Parts{{0, 0, 2, true, false}, {1, 2, 4, false, true}}));
   EXPECT_EQ(plan(needs, {35, 45}), (Parts{{0, 0, 3, false, false}, {1, 3, 4, false, true}}));
   EXPECT_EQ(plan(needs, {35, 35}), (Parts{{0, 0, 3, false, false}, {1, 3, 4, false, true}}));
+  // The output is the embedding: a device with both has it once, two have one each.
+  SplitNeeds tied = needs;
+  tied.is_tied = true;
+  EXPECT_EQ(plan(tied, {65}), (Parts{{0, 0, 4, true, true}}));
+  EXPECT_EQ(plan(tied, {45, 45}), (Parts{{0, 0, 2, true, false}, {1, 2, 4, false, true}}));
+  EXPECT_EQ(plan(tied, {44, 45}), (Parts{{0, 0, 3, false, false}, {1, 3, 4, false, true}}));
   // More devices than layers.
   const SplitNeeds one = {.layers = {10}, .output = 20};
   EXPECT_EQ(plan(one, {99, 99, 99}), (Parts{{2, 0, 1, true, true}}));

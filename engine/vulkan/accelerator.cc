@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <mutex>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -201,11 +203,7 @@ class VulkanAccelerator : public Accelerator {
     if (first.is_whole()) {
       return std::make_shared<const VulkanModel>(std::move(parts[0].gpu), std::move(parts[0].weights), options_.warn);
     }
-    const uint32_t n_layers = model.config().n_layers;
-    if (!first.takes_tokens && options_.warn) {
-      options_.warn(
-          fmt::format("{}: {} of the {} layers; the CPU computes the others", name_, n_layers - first.begin, n_layers));
-    }
+    if (!first.takes_tokens) tell_of_part(model, first.begin);
     return make_split_model(std::move(parts), options_.warn);
   }
   uint64_t bytes_of(const Weights& weights) const override {
@@ -234,6 +232,16 @@ class VulkanAccelerator : public Accelerator {
       if (bytes <= max_bytes) return plan;
     }
   }
+  /// Once of each model: a router loads it again and again.
+  void tell_of_part(const Model& model, uint32_t n_others) {
+    const std::filesystem::path& file = model.file().path();
+    const std::lock_guard lock(told_mutex_);
+    if (!options_.warn || !told_.insert(file).second) return;
+    const uint32_t n_layers = model.config().n_layers;
+    options_.warn(fmt::format("{}: {} computes {} of the {} layers, the CPU the others", file.filename().string(),
+                              name_, n_layers - n_others, n_layers));
+  }
+
   uint64_t free_bytes() const {
     return sum([](const Device& device) { return device.free_bytes(); });
   }
@@ -248,6 +256,8 @@ class VulkanAccelerator : public Accelerator {
   std::vector<std::shared_ptr<Gpu>> gpus_;
   AcceleratorOptions options_;
   std::string name_;
+  std::mutex told_mutex_;
+  std::set<std::filesystem::path> told_;
 };
 
 }  // namespace

@@ -61,7 +61,7 @@ TEST(Devices, AModelGivesTheSameAnswerOnEach) {
     EXPECT_EQ(json_of(run({"--device", "vulkan:0,0"}))["tokens"], expected);
     const ProcessResult partly = run({"--device", "vulkan", "--gpu-layers", "1"});
     EXPECT_EQ(json_of(partly)["tokens"], expected);
-    EXPECT_THAT(partly.err, HasSubstr("1 of the 2 layers; the CPU computes the others"));
+    EXPECT_THAT(partly.err, HasSubstr("computes 1 of the 2 layers, the CPU the others"));
     const ProcessResult nothing = run({"--device", "vulkan", "--gpu-layers", "0"});
     EXPECT_EQ(json_of(nothing)["tokens"].size(), expected.size());
   }

@@ -27,9 +27,8 @@ struct ForwardOptions {
 
 /// Owns the activations and an f16 cache of one conversation on the device. Its command buffers are recorded once: a
 /// decode reads the token and its position from where the one before has left them, so nothing but a submission is
-/// between two tokens. With weights of a part of the model it is one stage of the pass, of append_batch() alone. Refers
-/// to its device, pipelines, weights and model, which must outlive it. Used by one thread at
-/// a time.
+/// between two tokens. With weights of a part of the model it is one stage of passes, for start_batch() alone. Refers
+/// to its device, pipelines, weights and model, which must outlive it. Used by one thread at a time.
 class Forward {
  public:
   static constexpr uint32_t kMaxBatch = 512;

@@ -9,7 +9,7 @@
 
 namespace sain::engine::vulkan {
 
-/// Whoever uses it holds `mutex`.
+/// Sessions take turns with `mutex`; loads go on beside them.
 struct Gpu {
   std::unique_ptr<Instance> instance;
   std::unique_ptr<Device> device;
